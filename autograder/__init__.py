@@ -1,0 +1,1 @@
+"""The autograder: exercises, checks, notebooks, practice and class grading."""

@@ -1,0 +1,1 @@
+"""Attention: standard, flash, paged."""

@@ -1,0 +1,1 @@
+"""Counting: parameters, operations, bytes, time."""

@@ -1,0 +1,1 @@
+"""Chips and GPUs as data plus computation."""

@@ -1,0 +1,1 @@
+"""Number formats and integer quantization primitives."""

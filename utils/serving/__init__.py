@@ -1,0 +1,1 @@
+"""Queues, batching and servers."""

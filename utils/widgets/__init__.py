@@ -1,0 +1,1 @@
+"""Interactive figures: pure drawing functions and thin ipywidgets shells."""
