@@ -1,1 +1,4 @@
-"""The autograder: exercises, checks, notebooks, practice and class grading."""
+"""The autograder: exercises, checks, notebooks, practice and class grading.
+
+A notebook needs one line of it: `from autograder.check import check`.
+"""

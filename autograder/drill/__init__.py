@@ -1,0 +1,1 @@
+"""Interview practice: the questions as data, and the ways to ask them."""

@@ -1,0 +1,1 @@
+"""From a master to a source notebook to a learner's notebook."""

@@ -1,0 +1,25 @@
+"""Executed solution notebooks and pages, for instructors: build/solved/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+
+from ..chapters import ROOT, Chapter
+from .build import write_text
+from .run import run_chapter
+
+FOLDER = ROOT / "build" / "solved"
+
+
+def write_solved(chapter: Chapter) -> Path:
+    """Run the solved notebook and write it with its outputs, as notebook and as HTML page."""
+    from nbconvert import HTMLExporter
+
+    run = run_chapter(chapter)
+    path = FOLDER / f"{chapter.stem}.ipynb"
+    write_text(path, nbformat.writes(run.notebook) + "\n")
+    page, _ = HTMLExporter().from_notebook_node(run.notebook)
+    write_text(path.with_suffix(".html"), page)
+    return path
