@@ -6,10 +6,12 @@ Each probe takes the answer first and plain parameters after it, and returns a v
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import shlex
+import sys
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,53 +66,41 @@ def _step(thing: Any, step: Sequence) -> dict:
 def peak_memory(answer: Callable, args: Sequence = (), kwargs: dict | None = None) -> dict:
     """Call a function and measure the peak of memory that it allocated (bytes, by tracemalloc).
 
-    torch's allocations are outside tracemalloc: the largest tensor that a torch operation made is
-    reported beside it (bytes) when the answer used torch.
+    torch's allocations are outside tracemalloc: the largest tensor that a torch function returned to
+    the answer (bytes) is reported beside it.
     """
-    import sys
-
     args = [_own(a) for a in args]
     tracemalloc.start()
     try:
-        with _largest_tensor() if "torch" in sys.modules else _no_tensors() as tensors:
+        with _watched_tensors() as largest:
             base = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
-            value = to_plain(answer(*args, **(kwargs or {})))
+            value = answer(*args, **(kwargs or {}))
             peak = tracemalloc.get_traced_memory()[1] - base
     finally:
         tracemalloc.stop()
-    return {"value": value, "peak_bytes": peak, "largest_tensor_bytes": tensors["bytes"]}
+    return {"value": value, "peak_bytes": peak, "largest_tensor_bytes": largest[0]}
 
 
-def _no_tensors():
-    import contextlib
+@contextlib.contextmanager
+def _watched_tensors() -> Iterator[list[int]]:
+    """The size in bytes of the largest tensor that a torch function returns inside the block."""
+    largest = [0]
+    if "torch" not in sys.modules:
+        yield largest
+        return
+    from torch.overrides import TorchFunctionMode
 
-    return contextlib.nullcontext({"bytes": 0})
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = func(*args, **(kwargs or {}))
+            for tensor in result if isinstance(result, (tuple, list)) else (result,):
+                if hasattr(tensor, "untyped_storage"):
+                    largest[0] = max(largest[0], tensor.untyped_storage().nbytes())
+            return result
 
-
-def _largest_tensor():
-    import contextlib
-
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Watch(TorchDispatchMode):
-        largest = 0
-
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            out = func(*args, **(kwargs or {}))
-            for t in out if isinstance(out, (tuple, list)) else (out,):
-                if hasattr(t, "element_size"):
-                    seen["bytes"] = max(seen["bytes"], t.numel() * t.element_size())
-            return out
-
-    seen = {"bytes": 0}
-
-    @contextlib.contextmanager
-    def watching():
-        with Watch():
-            yield seen
-
-    return watching()
+    with Watch():
+        yield largest
 
 
 def torch_module(answer: Callable, init: Sequence, input_shape: Sequence[int], seed: int = 0) -> dict:

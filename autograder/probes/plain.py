@@ -216,7 +216,7 @@ class _Reader:
             return self.tagged(tag, body, depth)
         except PlainError:
             raise
-        except (TypeError, ValueError, KeyError, OverflowError, MemoryError) as error:
+        except (TypeError, ValueError, LookupError, OverflowError, MemoryError) as error:
             raise PlainError(f"a value with the tag {tag!r} is malformed") from error
 
     def tagged(self, tag: str, body: Any, depth: int) -> Any:

@@ -65,9 +65,9 @@ def count_module_macs(model: nn.Module, input_shape: Sequence[int] | torch.Tenso
 
     `input_shape` is a float input's shape, batch included, or the input tensor(s) themselves. Convolutions,
     transposed convolutions, linear, bilinear, recurrent and multi-head attention layers have rules; norms,
-    embeddings and PReLU count 0. `rules` adds or replaces rules by class, parameters or not. Matrix products that a forward
-    writes out (`q @ k.T`) belong to no layer and are not seen. Raises ValueError "no rule for <type>" when
-    `strict` and a module that owns parameters has none.
+    embeddings and PReLU count 0. `rules` adds or replaces rules by class, with or without parameters. Matrix
+    products that a forward writes out (`q @ k.T`) belong to no layer and are not seen. Raises ValueError
+    "no rule for <type>" when `strict` and a module that owns parameters has none.
     """
     from torch import nn
 
@@ -78,7 +78,8 @@ def count_module_macs(model: nn.Module, input_shape: Sequence[int] | torch.Tenso
     ruled = {name: table[kind] for name, m in modules.items() if (kind := _rule_type(m, table))}
     unknown = tuple(name for name, m in modules.items() if name not in ruled and list(m.parameters(recurse=False)))
     if strict and unknown:
-        raise ValueError(f"model must have a rule for every layer, got no rule for {type(modules[unknown[0]]).__name__}")
+        kind = type(modules[unknown[0]]).__name__
+        raise ValueError(f"model must have a rule for every layer, got no rule for {kind} ({unknown[0]})")
 
     calls: dict[str, list[tuple[int, tuple[int, ...]]]] = {}
     hooks = [modules[name].register_forward_hook(_recorder(name, rule, calls), with_kwargs=True)

@@ -138,10 +138,10 @@ def weight_bytes(n_params: int, bits: float, group_size: int | None = None, scal
     """
     non_negative(n_params=n_params, scale_bits=scale_bits, zero_bits=zero_bits)
     positive(bits=bits)
-    total_bits = n_params * Fraction(bits)  # exact: a float product of 70 B weights loses the last bytes
+    total_bits = Fraction(n_params) * Fraction(bits)  # exact: a float product of 70 B weights loses the last bytes
     if group_size is not None:
         positive(group_size=group_size)
-        total_bits += math.ceil(Fraction(n_params, group_size)) * (scale_bits + zero_bits)
+        total_bits += math.ceil(Fraction(n_params) / group_size) * (scale_bits + zero_bits)
     return math.ceil(total_bits / 8)
 
 

@@ -42,7 +42,7 @@ class PerformanceSummary:
     """What trtexec prints at the end of a run.
 
     `latency` of a query is H2D + compute + D2H, without the waits between them; throughput is queries
-    over wall time. `queries` and `warmups` are None where a log does not tell them.
+    over wall time. `queries`, `warmups` and `warmup_ms` are None where a log does not tell them.
     """
 
     throughput_qps: float
@@ -55,6 +55,7 @@ class PerformanceSummary:
     total_compute_s: float
     queries: int | None = None
     warmups: int | None = None
+    warmup_ms: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -122,6 +123,7 @@ def summarize(
         total_compute_s=float(compute.sum()) / 1e3,
         queries=len(kept),
         warmups=warmups,
+        warmup_ms=float(warmup_ms),
         warnings=tuple(_warnings(*timings[1:], streams)),
     )
 
@@ -205,7 +207,8 @@ def format_report(summary: PerformanceSummary) -> str:
     """The summary in trtexec's words, one line a metric, numbers with six digits as C++ prints them."""
     lines = []
     if summary.warmups is not None:
-        lines.append(f"Warmup completed {summary.warmups} queries")
+        over = "" if summary.warmup_ms is None else f" over {summary.warmup_ms:g} ms"
+        lines.append(f"Warmup completed {summary.warmups} queries{over}")
     if summary.queries is not None:
         lines.append(f"Timing trace has {summary.queries} queries over {summary.wall_s:g} s")
     lines += ["", _TITLE, f"Throughput: {summary.throughput_qps:g} qps"]
@@ -261,8 +264,9 @@ def parse_log(text: str) -> PerformanceSummary:
         **timings,
         wall_s=_find(rf"Total Host Walltime: {_NUMBER} s", body),
         total_compute_s=_find(rf"Total GPU Compute Time: {_NUMBER} s", body),
-        queries=_last_count(r"Timing trace has (\d+) queries", head),
-        warmups=_last_count(r"Warmup completed (\d+) queries", head),
+        queries=_last_int(r"Timing trace has (\d+) queries", head),
+        warmups=_last_int(r"Warmup completed (\d+) queries", head),
+        warmup_ms=_last_float(rf"Warmup completed \d+ queries over {_NUMBER} ms", head),
         warnings=warnings,
     )
 
@@ -281,6 +285,11 @@ def _parse_timing(label: str, body: str) -> Timing:
     return Timing(*values, percentiles_ms=shares)
 
 
-def _last_count(pattern: str, text: str) -> int | None:
-    counts = re.findall(pattern, text)
-    return int(counts[-1]) if counts else None
+def _last_int(pattern: str, text: str) -> int | None:
+    found = re.findall(pattern, text)
+    return int(found[-1]) if found else None
+
+
+def _last_float(pattern: str, text: str) -> float | None:
+    found = re.findall(pattern, text)
+    return float(found[-1]) if found else None

@@ -1,5 +1,7 @@
 """The model of trtexec's loop: conservation, exclusive engines, saturation."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def test_every_query_runs_once_and_engines_serve_one_at_a_time(options):
     assert len(trace) == 12 * options["streams"]
     for phase in ("Enq", "H2d", "Compute", "D2h"):
         spans = sorted((q[f"start{phase}Ms"], q[f"end{phase}Ms"]) for q in trace)
-        assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:]))
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     for q in trace:
         assert q["startEnqMs"] <= q["endEnqMs"] <= q["startComputeMs"]
         assert q["endH2dMs"] <= q["startComputeMs"] <= q["endComputeMs"] <= q["startD2hMs"] <= q["endD2hMs"]
@@ -80,7 +82,8 @@ def test_an_enqueue_bound_run_and_its_cure():
     assert bound.enqueue_bound
     assert not cured.enqueue_bound
     assert cured.throughput_qps > 1.9 * bound.throughput_qps
-    assert cured.latency == bound.latency  # trtexec's latency does not see the enqueue
+    # trtexec's latency does not see the enqueue
+    assert cured.latency.mean_ms == pytest.approx(bound.latency.mean_ms)
 
 
 @pytest.mark.parametrize("bad", [{"streams": 0}, {"queries": 0}, {"compute_ms": -1.0}])

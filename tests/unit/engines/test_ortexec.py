@@ -1,0 +1,253 @@
+"""ortexec on small models: the loop's rule, the phases, the files, the command line."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from utils.engines import ortexec as module
+from utils.engines.ortexec import make_feeds, ortexec
+from utils.engines.ortexec_cli import USED, main, usage
+from utils.engines.trtexec_flags import known_flags
+from utils.engines.trtexec_migrate import migrate
+from utils.engines.trtexec_report import format_report, parse_log, summarize
+from utils.graphs.onnx_tools import make_model, make_session
+
+QUICK = {"duration_s": 0.0, "warm_up_ms": 0.0, "iterations": 5}
+
+
+@pytest.fixture(scope="module")
+def add():
+    """y = a + b with a float32 of (N, 3) and b int8 of (3)."""
+    nodes = [
+        helper.make_node("Cast", ["b"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["a", "c"], ["y"]),
+    ]
+    return make_model(nodes, {"a": ("N", 3), "b": (np.int8, (3,))}, {"y": ("N", 3)})
+
+
+@pytest.fixture
+def path(add, tmp_path):
+    onnx.save(add, tmp_path / "add.onnx")
+    return tmp_path / "add.onnx"
+
+
+def test_records_are_complete_and_ordered(add):
+    run = ortexec(add, {"a": (4, 3)}, streams=2, **QUICK)
+    assert run.shapes == {"a": (4, 3), "b": (3,)}
+    assert len(run.trace) == 10
+    for q in run.trace:
+        assert q["startH2dMs"] <= q["endH2dMs"] <= q["startEnqMs"] <= q["endEnqMs"] <= q["startComputeMs"]
+        assert q["startComputeMs"] <= q["endComputeMs"] == q["startD2hMs"] <= q["endD2hMs"]
+    starts = [q["startH2dMs"] for q in run.trace]
+    assert starts == sorted(starts)
+    assert run.summary == summarize(run.trace, 0.0, streams=2)
+
+
+def scripted_loop(computes_ms, iterations, until_ms, warm_up_ms):
+    class Stream:
+        def __init__(self):
+            self.starts = iter(computes_ms)
+
+        def query(self, now_ms):
+            return {"startComputeMs": next(self.starts)}
+
+    return len(module._loop(Stream(), lambda: 0.0, iterations, until_ms, warm_up_ms))
+
+
+@pytest.mark.parametrize(
+    ("iterations", "until_ms", "warm_up_ms", "queries"),
+    [
+        (3, 0, 0, 3),  # iterations alone
+        (1, 500, 0, 7),  # until a compute starts at 500 ms or later: 0, 100, ..., 600 is not needed
+        (3, 0, 250, 6),  # 0, 100, 200 are warm-up and do not count: 300, 400, 500 do
+        (1, 450, 250, 6),
+    ],
+)
+def test_loop_rule(iterations, until_ms, warm_up_ms, queries):
+    assert scripted_loop(range(0, 10_000, 100), iterations, until_ms, warm_up_ms) == min(queries, 6 if until_ms else queries)
+
+
+def test_warm_up_ends_and_enough_queries_follow(add):
+    run = ortexec(add, iterations=7, duration_s=0.0, warm_up_ms=20.0)
+    assert run.summary.queries == 7
+    assert run.summary.warmups == len(run.trace) - 7 > 0
+    assert run.shapes["a"] == (1, 3)  # an open dimension is 1
+
+
+def test_duration_is_reached(add):
+    run = ortexec(add, iterations=1, duration_s=0.05, warm_up_ms=10.0)
+    assert run.trace[-1]["startComputeMs"] >= 60
+    assert run.trace[-2]["startComputeMs"] < 60
+
+
+def test_exported_times_are_the_printed_report(add, tmp_path):
+    file = tmp_path / "times.json"
+    run = ortexec(add, iterations=20, duration_s=0.0, warm_up_ms=5.0, streams=2, export_times=file)
+    again = summarize(json.loads(file.read_text()), 0, streams=2)
+    assert format_report(again).splitlines()[1:] == format_report(run.summary).splitlines()[1:]
+    assert [p.name for p in tmp_path.iterdir()] == ["times.json"]
+
+
+def test_given_inputs_are_used(add):
+    a, b = np.ones((2, 3), np.float32), np.array([1, 2, 3], np.int8)
+    run = ortexec(add, inputs={"a": a, "b": b}, **QUICK)
+    assert run.shapes["a"] == (2, 3)
+    assert make_feeds(make_session(add), {}, {"a": a, "b": b})["b"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("elem_type", "low", "high"),
+    [
+        (TensorProto.FLOAT16, -1, 1),
+        (TensorProto.DOUBLE, -1, 1),
+        (TensorProto.INT64, -128, 127),
+        (TensorProto.INT8, -128, 127),
+        (TensorProto.UINT8, 0, 255),
+        (TensorProto.BOOL, 0, 1),
+    ],
+)
+def test_random_inputs_lie_in_trtexecs_ranges(elem_type, low, high):
+    model = make_model([helper.make_node("Identity", ["x"], ["y"])], {"x": (elem_type, [4000])}, {"y": (elem_type, [4000])})
+    x = make_feeds(make_session(model), {})["x"].astype(np.float64)
+    assert low <= x.min() < low + 0.02 * (high - low) + 1e-9
+    assert high - 0.02 * (high - low) - 1e-9 < x.max() <= high
+
+
+def test_string_inputs_are_refused():
+    model = make_model(
+        [helper.make_node("Identity", ["x"], ["y"])], {"x": (TensorProto.STRING, [1])}, {"y": (TensorProto.STRING, [1])}
+    )
+    with pytest.raises(ValueError, match="dtype"):
+        ortexec(model, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        ({"shapes": {"z": (1,)}}, "'z'"),
+        ({"shapes": {"a": (4, 4)}}, "fit the model"),
+        ({"shapes": {"a": (4,)}}, "fit the model"),
+        ({"shapes": {"a": (0, 3)}}, "fit the model"),
+        ({"inputs": {"a": np.zeros((1, 3))}}, "dtype"),
+        ({"streams": 0}, "streams"),
+        ({"iterations": 0}, "iterations"),
+        ({"duration_s": -1.0}, "duration_s"),
+        ({"warm_up_ms": float("inf")}, "warm_up_ms"),
+        ({"percentile": (101,)}, "percentile"),
+        ({"threads_per_stream": 0}, "threads"),
+        ({"export_times": "/nowhere/at/all.json"}, "existing folder"),
+    ],
+)
+def test_errors(add, bad, word):
+    with pytest.raises(ValueError, match=word):
+        ortexec(add, **(QUICK | bad))
+
+
+def test_an_error_in_a_thread_is_raised():
+    # -1 is no index of a tensor with one row: the query itself fails
+    nodes = [helper.make_node("Gather", ["w", "i"], ["y"])]
+    weights = {"w": np.zeros((1, 2), np.float32)}
+    model = make_model(nodes, {"i": (np.int64, (1,))}, {"y": (1, 2)}, weights)
+    with pytest.raises(Exception, match="indices"):
+        ortexec(model, inputs={"i": np.array([7])}, streams=2, **QUICK)
+
+
+# -- the command line -------------------------------------------------------------------------------
+
+FAST = ["--duration=0", "--warmUp=0", "--iterations=5"]
+
+
+def call(*argv):
+    out, err = io.StringIO(), io.StringIO()
+    return main(list(argv), out, err), out.getvalue(), err.getvalue()
+
+
+def test_command_line_prints_trtexecs_report(path, tmp_path):
+    times = tmp_path / "t.json"
+    status, out, err = call(
+        f"--onnx={path}", "--shapes=a:4x3", "--infStreams=2", "--percentile=50,99", f"--exportTimes={times}",
+        "--threadsPerStream=1", "--verbose", "--avgRuns=2", *FAST,
+    )
+    assert (status, err) == (0, "")
+    assert parse_log(out).queries == 10
+    assert set(parse_log(out).latency.percentiles_ms) == {50, 99}
+    assert "Average on 2 runs" in out
+    assert len(json.loads(times.read_text())) == 10
+
+
+def test_a_migrated_command_runs_here(path):
+    old = migrate(f"--onnx={path} --explicitBatch --batch=2 --best --streams=2", "11.1", {"a": (3,)}, keep_measurement=True)
+    status, out, _ = call(*old.argv, *FAST)
+    assert status == 0
+    assert parse_log(out).queries == 10
+
+
+def test_profile_shapes_are_run_at_opt(path):
+    status, _, err = call(f"--onnx={path}", "--minShapes=a:1x3", "--optShapes=a:2x3", "--maxShapes=a:4x3", *FAST)
+    assert (status, err) == (0, "")
+    assert "broadcast" in call(f"--onnx={path}", "--maxShapes=a:4x3", *FAST)[2]
+
+
+def test_loaded_inputs(path, tmp_path):
+    (tmp_path / "b.bin").write_bytes(bytes([1, 2, 3]))
+    assert call(f"--onnx={path}", f"--loadInputs=b:{tmp_path / 'b.bin'}", *FAST)[0] == 0
+    for spec, word in (
+        (f"a:{tmp_path / 'b.bin'}", "12 bytes"),
+        (f"z:{tmp_path / 'b.bin'}", "'z'"),
+        ("b:/nowhere", "no such file"),
+    ):
+        status, _, err = call(f"--onnx={path}", f"--loadInputs={spec}", *FAST)
+        assert status == 1
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "word"),
+    [
+        (["--onnx=/nowhere/m.onnx"], "no such file"),
+        (["--shapes=a:1"], "--onnx"),
+        (["--onnx=m", "--fp16"], "strongly typed"),
+        (["--onnx=m", "--saveEngine=e"], "needs TensorRT"),
+        (["--loadEngine=e"], "needs TensorRT"),
+        (["--onnx", "m"], "write --onnx=m"),
+        (["--onnx=m", "--onnx=n"], "twice"),
+        (["--onnx=m", "--iterations=x"], "no digits"),
+        (["--onnx=m", "--infstreams=2"], "did you mean --infStreams"),
+    ],
+)
+def test_clear_errors_and_exit_status(argv, word):
+    status, out, err = call(*argv)
+    assert (status, out) == (1, "")
+    assert word in err
+    assert err.startswith("[E] ")
+    assert "FAILED" in err
+
+
+def test_a_file_that_is_no_model(tmp_path):
+    (tmp_path / "m.onnx").write_text("this is not protobuf")
+    status, _, err = call(f"--onnx={tmp_path / 'm.onnx'}", *FAST)
+    assert status == 1
+    assert "m.onnx" in err
+
+
+def test_help():
+    for argv in ([], ["--help"], ["--onnx=m", "-h"]):
+        assert call(*argv) == (0, usage() + "\n", "")
+    assert all(f"--{name}" in usage() for name in USED)
+    # every option but one is an option of trtexec
+    assert {f"--{name}" for name in USED} - known_flags("11.1") == {"--threadsPerStream"}
+
+
+def test_as_a_module(path):
+    command = [sys.executable, "-m", "utils.engines.ortexec"]
+    good = subprocess.run([*command, f"--onnx={path}", *FAST], capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    assert parse_log(good.stdout).queries == 5
+    bad = subprocess.run([*command, "--onnx=nowhere"], capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout) == (1, "")
