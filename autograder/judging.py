@@ -289,6 +289,9 @@ def _fit(oracle: Oracle, misconception: Misconception, variant: int, outcomes: l
         tells = oracle.differs(i, theirs) is not None
         agrees = oracle.agrees(i, theirs, outcomes[i]) if tells else found[i] is None
         if tells and not agrees:
+            # Whether bad input is refused is a question of its own: it neither proves nor rules out an idea.
+            if oracle.cases[i][0] == BAD_INPUT:
+                continue
             return None
         explained += tells
         unexplained += not tells and not agrees

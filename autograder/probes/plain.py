@@ -51,7 +51,7 @@ class _Copier:
         if self.items > MAX_ITEMS:
             return Opaque("large value", f"more than {MAX_ITEMS:,} items")
         kind = type(value)
-        if value is None or kind in (bool, int, float, complex, str, bytes):
+        if value is None or kind in (bool, int, float, complex, str, bytes, Opaque):
             return value
         if kind is np.ndarray or isinstance(value, np.ndarray):
             return self.array(value, depth)

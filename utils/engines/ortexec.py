@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from utils.engines.trtexec_log import format_averages, format_report
 from utils.engines.trtexec_report import (
     PerformanceSummary,
     summarize,
@@ -46,7 +47,12 @@ class Run:
     trace: list[dict[str, float]]
     streams: int
     warm_up_ms: float
+    avg_runs: int
     shapes: dict[str, Shape]
+
+    def report(self) -> str:
+        """trtexec's whole report: the averages of every `avg_runs` queries, then the summary."""
+        return f"{format_averages(self.trace, self.warm_up_ms, self.avg_runs)}\n\n{format_report(self.summary)}"
 
 
 def ortexec(
@@ -56,6 +62,7 @@ def ortexec(
     duration_s: float = 3.0,
     warm_up_ms: float = 200.0,
     streams: int = 1,
+    avg_runs: int = 10,
     percentile: Sequence[float] = (90.0, 95.0, 99.0),
     export_times: str | Path | None = None,
     threads_per_stream: int = 1,
@@ -66,11 +73,12 @@ def ortexec(
 
     Every stream goes on until it has made `iterations` queries after the warm-up and `duration_s`
     seconds after it have passed. `shapes` gives the inputs' shapes; a symbolic dimension that it leaves
-    out is 1, as in trtexec. `export_times` writes the trace without the warm-up as JSON, whole or not at
-    all. Raises ValueError for settings out of range, and for shapes or inputs that the model does
-    not have or does not accept; onnxruntime's own errors pass through.
+    out is 1, as in trtexec. `avg_runs` is the group size of the report. `export_times` writes the trace
+    without the warm-up as JSON, whole or not at all.
+    Raises ValueError for settings out of range, and for shapes or inputs that the model does not have
+    or does not accept; onnxruntime's own errors pass through.
     """
-    _require_settings(iterations, duration_s, warm_up_ms, streams)
+    _require_settings(iterations, duration_s, warm_up_ms, streams, avg_runs)
     if export_times is not None and not Path(export_times).resolve().parent.is_dir():
         raise ValueError(f"export_times must lie in an existing folder, got {export_times}")
     for p in percentile:
@@ -82,13 +90,13 @@ def ortexec(
     summary = summarize(trace, warm_up_ms, percentile, streams)
     if export_times is not None:
         write_atomically(export_times, trace_json(trace, warm_up_ms).encode())
-    return Run(summary, trace, streams, warm_up_ms, {name: value.shape for name, value in feeds.items()})
+    return Run(summary, trace, streams, warm_up_ms, avg_runs, {name: x.shape for name, x in feeds.items()})
 
 
-def _require_settings(iterations: int, duration_s: float, warm_up_ms: float, streams: int) -> None:
-    for name, value, low in (("iterations", iterations, 1), ("streams", streams, 1)):
-        if value < low:
-            raise ValueError(f"{name} must be at least {low}, got {value}")
+def _require_settings(iterations: int, duration_s: float, warm_up_ms: float, streams: int, avg_runs: int) -> None:
+    for name, value in (("iterations", iterations), ("streams", streams), ("avg_runs", avg_runs)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     for name, number in (("duration_s", duration_s), ("warm_up_ms", warm_up_ms)):
         if not 0 <= number < float("inf"):
             raise ValueError(f"{name} must be at least 0 and finite, got {number}")

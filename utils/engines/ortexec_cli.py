@@ -11,8 +11,8 @@ import numpy as np
 
 from utils.engines.ortexec import Run, make_feeds, ortexec
 from utils.engines.trtexec_lint import lint
+from utils.engines.trtexec_log import format_report
 from utils.engines.trtexec_parser import ParsedCommand, parse_command
-from utils.engines.trtexec_report import format_averages, format_report
 from utils.engines.trtexec_shapes import leading_float, leading_int, split_argument, split_list, split_name
 from utils.graphs.onnx_tools import make_session
 
@@ -64,10 +64,8 @@ def main(argv: Sequence[str] | None = None, out: TextIO | None = None, err: Text
         return 1
     for message in parsed.warnings:
         err.write(f"[W] {message}\n")
-    if "verbose" in parsed.options:
-        runs = _integer(parsed, "avgRuns", 10)
-        out.write(format_averages(run.trace, run.warm_up_ms, runs) + "\n")
-    out.write(format_report(run.summary) + f"\n&&&& PASSED ortexec # {' '.join(arguments)}\n")
+    report = run.report() if "verbose" in parsed.options else format_report(run.summary)
+    out.write(f"{report}\n&&&& PASSED ortexec # {' '.join(arguments)}\n")
     return 0
 
 
@@ -93,6 +91,7 @@ def run_command(arguments: Sequence[str]) -> tuple[Run, ParsedCommand]:
             duration_s=_number(parsed, "duration", 3.0),
             warm_up_ms=_number(parsed, "warmUp", 200.0),
             streams=streams,
+            avg_runs=_integer(parsed, "avgRuns", 10),
             percentile=percentiles or (90.0, 95.0, 99.0),
             export_times=_text(parsed, "exportTimes") or None,
             threads_per_stream=leading_int(split_argument(own[-1])[1]) if own else 1,

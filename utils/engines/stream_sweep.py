@@ -13,8 +13,9 @@ import numpy as np
 
 from utils.engines.ortexec import Run, ortexec
 from utils.engines.trtexec_flags import RELEASES
+from utils.engines.trtexec_log import parse_log
 from utils.engines.trtexec_migrate import migrate
-from utils.engines.trtexec_report import PerformanceSummary, parse_log
+from utils.engines.trtexec_report import PerformanceSummary
 from utils.optional import EngineUnavailable
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@
 | trtexec_shapes, trtexec_values | how values are read: shapes, profiles, sizes, words |
 | trtexec_parser, trtexec_rules | what a release makes of a command line |
 | trtexec_lint, trtexec_migrate | what is wrong with it, and how to carry it to a newer release |
-| trtexec_report, trtexec_timeline | performance summaries, logs, and a model of the loop |
+| trtexec_report, trtexec_log | summaries of traces; their text, and real logs |
+| trtexec_timeline | a model of the loop |
 """
 
 from utils.engines.trtexec_flags import (
@@ -20,14 +21,12 @@ from utils.engines.trtexec_flags import (
     switches,
 )
 from utils.engines.trtexec_lint import BOOL, Finding, command_matrix, lint, lint_trtexec
+from utils.engines.trtexec_log import format_averages, format_report, parse_log
 from utils.engines.trtexec_migrate import Migration, migrate, migrate_trtexec
 from utils.engines.trtexec_parser import ParsedCommand, parse_command
 from utils.engines.trtexec_report import (
     PerformanceSummary,
     Timing,
-    format_averages,
-    format_report,
-    parse_log,
     summarize,
     summarize_trace,
     trace_json,

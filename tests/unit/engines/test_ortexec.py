@@ -14,8 +14,9 @@ from utils.engines import ortexec as module
 from utils.engines.ortexec import make_feeds, ortexec
 from utils.engines.ortexec_cli import USED, main, usage
 from utils.engines.trtexec_flags import known_flags
+from utils.engines.trtexec_log import format_report, parse_log
 from utils.engines.trtexec_migrate import migrate
-from utils.engines.trtexec_report import format_report, parse_log, summarize
+from utils.engines.trtexec_report import summarize
 from utils.graphs.onnx_tools import make_model, make_session
 
 QUICK = {"duration_s": 0.0, "warm_up_ms": 0.0, "iterations": 5}
@@ -64,13 +65,14 @@ def scripted_loop(computes_ms, iterations, until_ms, warm_up_ms):
     ("iterations", "until_ms", "warm_up_ms", "queries"),
     [
         (3, 0, 0, 3),  # iterations alone
-        (1, 500, 0, 7),  # until a compute starts at 500 ms or later: 0, 100, ..., 600 is not needed
-        (3, 0, 250, 6),  # 0, 100, 200 are warm-up and do not count: 300, 400, 500 do
+        (1, 500, 0, 6),  # until a compute starts at 500 ms or later
+        (3, 0, 250, 6),  # 0, 100 and 200 are warm-up and do not count; 300, 400 and 500 do
         (1, 450, 250, 6),
     ],
 )
 def test_loop_rule(iterations, until_ms, warm_up_ms, queries):
-    assert scripted_loop(range(0, 10_000, 100), iterations, until_ms, warm_up_ms) == min(queries, 6 if until_ms else queries)
+    # computes start at 0, 100, 200, ... ms
+    assert scripted_loop(range(0, 10_000, 100), iterations, until_ms, warm_up_ms) == queries
 
 
 def test_warm_up_ends_and_enough_queries_follow(add):
@@ -92,6 +94,12 @@ def test_exported_times_are_the_printed_report(add, tmp_path):
     again = summarize(json.loads(file.read_text()), 0, streams=2)
     assert format_report(again).splitlines()[1:] == format_report(run.summary).splitlines()[1:]
     assert [p.name for p in tmp_path.iterdir()] == ["times.json"]
+
+
+def test_report(add):
+    run = ortexec(add, avg_runs=2, **QUICK)
+    assert run.report().count("Average on 2 runs") == 2
+    assert run.report().endswith(format_report(run.summary))
 
 
 def test_given_inputs_are_used(add):
@@ -137,6 +145,7 @@ def test_string_inputs_are_refused():
         ({"inputs": {"a": np.zeros((1, 3))}}, "dtype"),
         ({"streams": 0}, "streams"),
         ({"iterations": 0}, "iterations"),
+        ({"avg_runs": 0}, "avg_runs"),
         ({"duration_s": -1.0}, "duration_s"),
         ({"warm_up_ms": float("inf")}, "warm_up_ms"),
         ({"percentile": (101,)}, "percentile"),

@@ -14,7 +14,8 @@ from utils.engines.stream_sweep import (
     sweep_streams,
     sweep_table,
 )
-from utils.engines.trtexec_report import format_report, summarize
+from utils.engines.trtexec_log import format_report
+from utils.engines.trtexec_report import summarize
 from utils.engines.trtexec_timeline import simulate_timeline
 from utils.graphs.onnx_tools import graph_stats, make_session
 from utils.optional import EngineUnavailable
@@ -78,7 +79,7 @@ def test_real_trtexec_gets_the_migrated_command(tmp_path, monkeypatch):
 
 def test_trtexec_that_fails_or_is_missing(tmp_path, monkeypatch):
     fake_trtexec(tmp_path, monkeypatch, 'case "$1" in --help) exit 0;; esac\necho "no CUDA device"\nexit 1')
-    with pytest.raises(EngineUnavailable, match="not available.*no CUDA device"):
+    with pytest.raises(EngineUnavailable, match=r"not available.*no CUDA device"):
         run_trtexec(["--onnx=m"])
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EngineUnavailable, match="trtexec is not available"):

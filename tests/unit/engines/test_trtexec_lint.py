@@ -1,7 +1,7 @@
 """lint, lint_trtexec and the release x flag matrix."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.engines.trtexec_flags import RELEASES, deprecated_flags, known_flags
@@ -64,6 +64,7 @@ def test_messages_help():
     assert any("--onnx=m.onnx" in f.message for f in lint("--onnx m.onnx", "8.6"))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TUTORIALS), st.sampled_from(RELEASES))
 def test_errors_are_reported_exactly_when_the_command_fails_or_cannot_build(command, release):
     has_error = any(f.level == "error" for f in lint(command, release))
@@ -94,6 +95,7 @@ def test_one_finding_an_argument_and_the_first_kind_wins():
     assert lint_trtexec(["--tuneBuildRoutes=a=b", "x=y"], {"--tuneBuildRoutes"}, {}) == [("not-a-flag", "x=y")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["--onnx=m", "--best", "--fp16=0", "--streams=2", "stray", "--nope=1"]), max_size=8))
 def test_findings_account_for_the_arguments(argv):
     for release in RELEASES:

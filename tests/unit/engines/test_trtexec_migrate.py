@@ -1,7 +1,7 @@
 """Migration: accepted by the target, stable, and measuring what was measured before."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from utils.engines.trtexec_flags import PRECISION_FLAGS
@@ -32,6 +32,7 @@ def test_examples():
     assert any("precision" in note for note in notes)
 
 
+@settings(deadline=None)
 @given(old_commands, st.sampled_from([10, 11]))
 def test_the_target_accepts_the_result(argv, target):
     got, _ = migrate_trtexec(argv, target, "x", (3,))
@@ -40,6 +41,7 @@ def test_the_target_accepts_the_result(argv, target):
     assert parsed.options.get("memPoolSize") is None or parsed.memory_mib == {"workspace": 1024}
 
 
+@settings(deadline=None)
 @given(old_commands, st.sampled_from([10, 11]))
 def test_idempotent(argv, target):
     # for 11 only without the flags whose absence means the opposite there
@@ -48,6 +50,7 @@ def test_idempotent(argv, target):
     assert migrate_trtexec(once, target, "x", (3,))[0] == once
 
 
+@settings(deadline=None)
 @given(old_commands)
 def test_measurement_is_kept_in_11(argv):
     got = names(migrate_trtexec(argv, 11)[0])
@@ -56,6 +59,7 @@ def test_measurement_is_kept_in_11(argv):
         assert (restore in got) == (old not in argv)  # what 10.x did by default must be asked for now
 
 
+@settings(deadline=None)
 @given(old_commands, st.sampled_from([10, 11]))
 def test_nothing_is_lost_without_a_note_and_the_input_is_unchanged(argv, target):
     before = list(argv)
@@ -114,6 +118,7 @@ VALUES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES + VALUES), max_size=8), st.sampled_from(["10.16", "11.1"]), st.booleans())
 def test_without_blockers_the_target_accepts(rest, target, keep):
     argv = ["--onnx=m", *rest]

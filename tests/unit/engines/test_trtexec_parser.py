@@ -6,7 +6,7 @@ were read off the same sources.
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.engines.trtexec_flags import FLAGS, RELEASES, known_flags
@@ -196,6 +196,7 @@ argument = st.builds(lambda name, value: f"--{name}{value}", st.sampled_from(sor
 arguments = st.lists(argument | st.just("--onnx=m") | st.text("abc", max_size=3), max_size=6)
 
 
+@settings(deadline=None)
 @given(arguments, st.sampled_from(RELEASES))
 def test_the_parser_never_fails_and_accounts_for_every_argument(argv, release):
     parsed = parse_command(argv, release)
@@ -207,6 +208,7 @@ def test_the_parser_never_fails_and_accounts_for_every_argument(argv, release):
     assert {f"--{name}" for name in parsed.options} <= known_flags(release)
 
 
+@settings(deadline=None)
 @given(st.permutations(["--onnx=m", "--minShapes=x:1x3", "--shapes=x:4x3", "--threads", "--plugins=a"]))
 def test_order_does_not_matter_without_profiles(argv):
     for release in RELEASES:

@@ -6,13 +6,11 @@ import statistics
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from utils.engines.trtexec_log import format_averages, format_report, parse_log
 from utils.engines.trtexec_report import (
-    format_averages,
-    format_report,
-    parse_log,
     summarize,
     summarize_trace,
     trace_json,
@@ -57,6 +55,7 @@ def float32(x):
     return struct.unpack("f", struct.pack("f", x))[0]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 10_000))
 def test_index_rounds_every_step_to_float32(tenths, count):
     # one float64 operation on float32 operands, then rounded, is the correctly rounded float32 operation
@@ -65,6 +64,7 @@ def test_index_rounds_every_step_to_float32(tenths, count):
     assert trtexec_percentile_index(tenths / 10, count) == max(count - 1 - int(float32(share * float32(count))), 0)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 100), st.floats(0, 100), st.integers(1, 5000))
 def test_index_is_monotone_and_within(a, b, count):
     low, high = sorted((a, b))
@@ -108,6 +108,7 @@ def random_trace(rows):
     return sorted(sequential(*[(start, *row[1:]) for start, row in zip(starts, rows)]), key=lambda q: q["startH2dMs"])
 
 
+@settings(deadline=None)
 @given(records, st.floats(0, 200))
 def test_summary_by_plain_loops(rows, warmup_ms):
     trace = random_trace(rows)
@@ -155,6 +156,7 @@ def test_warnings():
     assert "unstable" in words(sequential((0, 0, 0, 1, 0), (2, 0, 0, 1.1, 0)))
 
 
+@settings(deadline=None)
 @given(records)
 def test_text_round_trip(rows):
     summary = summarize(random_trace(rows), 0)
@@ -175,6 +177,7 @@ def test_text_round_trip(rows):
     )
 
 
+@settings(deadline=None)
 @given(records, st.floats(0, 50))
 def test_exported_times_give_the_same_report(rows, warmup_ms):
     trace = random_trace(rows)

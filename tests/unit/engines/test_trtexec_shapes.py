@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.engines.trtexec_shapes import (
@@ -26,6 +26,7 @@ def written(spec, quote=""):
     return ",".join(f"{quote}{name}{quote}:{d}" for name, d in dims.items())
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, shapes, min_size=1, max_size=4), st.sampled_from(["", "'"]))
 def test_both_readers_invert_the_writer(spec, quote):
     assert shape_spec(written(spec, quote)) == spec
@@ -110,6 +111,7 @@ ordered = st.lists(st.tuples(*[st.integers(1, 9)] * 3).map(sorted), max_size=4)
 tensors = st.dictionaries(names, ordered.map(lambda dims: tuple(zip(*dims)) or ((), (), ())), max_size=3)
 
 
+@settings(deadline=None)
 @given(tensors, st.lists(st.booleans(), min_size=3, max_size=3))
 def test_filled_profiles_are_ordered_and_keep_what_was_given(profile, present):
     flags = [{name: shapes[i] for name, shapes in profile.items()} if present[i] else None for i in range(3)]

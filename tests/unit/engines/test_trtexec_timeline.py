@@ -3,14 +3,14 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.engines.trtexec_report import summarize
 from utils.engines.trtexec_timeline import simulate_timeline
 
 ms = st.integers(0, 40).map(lambda n: n / 8)  # exact in binary
-settings = st.fixed_dictionaries(
+loads = st.fixed_dictionaries(
     {
         "streams": st.integers(1, 4),
         **dict.fromkeys(("h2d_ms", "d2h_ms", "enqueue_ms"), ms),
@@ -21,7 +21,8 @@ settings = st.fixed_dictionaries(
 )
 
 
-@given(settings)
+@settings(deadline=None)
+@given(loads)
 def test_every_query_runs_once_and_engines_serve_one_at_a_time(options):
     trace = simulate_timeline(**options)
     assert len(trace) == 12 * options["streams"]
@@ -35,7 +36,8 @@ def test_every_query_runs_once_and_engines_serve_one_at_a_time(options):
     assert starts == sorted(starts)
 
 
-@given(settings)
+@settings(deadline=None)
+@given(loads)
 def test_latency_is_the_sum_of_the_phases_whatever_waits(options):
     copies = options["h2d_ms"] + options["d2h_ms"] if options["data_transfers"] else 0
     summary = summarize(simulate_timeline(**options), 0)
@@ -43,7 +45,8 @@ def test_latency_is_the_sum_of_the_phases_whatever_waits(options):
     assert summary.latency.min_ms == pytest.approx(summary.latency.max_ms)
 
 
-@given(settings)
+@settings(deadline=None)
+@given(loads)
 def test_at_most_two_queries_of_a_stream_are_in_flight(options):
     trace = simulate_timeline(**options)
     for stream in range(options["streams"]):
@@ -55,7 +58,8 @@ def throughput(**options):
     return summarize(simulate_timeline(queries=200, **options), 0).throughput_qps
 
 
-@given(settings)
+@settings(deadline=None)
+@given(loads)
 def test_no_faster_than_the_slowest_stage(options):
     stages = [options["compute_ms"]]
     if options["data_transfers"]:

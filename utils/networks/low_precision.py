@@ -1,0 +1,148 @@
+"""Training the digits network with 16-bit weights: what stalls, what a master copy or a random bit repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from utils.networks.digits import Array, DigitsMLP, accuracy, load_digits_split, minibatches, one_thread, seeded
+
+Policy = Literal["fp32", "bf16_weights", "bf16_master", "bf16_stochastic"]
+POLICIES: tuple[Policy, ...] = ("fp32", "bf16_weights", "bf16_master", "bf16_stochastic")
+
+
+def nearest_bf16(x: Tensor) -> Tensor:
+    """float32 values rounded to the nearest bfloat16, ties to even; gradients passing through are rounded too."""
+    return x.bfloat16().float()
+
+
+def stochastic_bf16(x: Tensor, generator: torch.Generator) -> Tensor:
+    """float32 values on one of their two bfloat16 neighbours, the farther one with the discarded fraction's odds.
+
+    Random low 16 bits are added to the word and then cut off: a carry moves to the neighbour of larger magnitude.
+    The words are sign and magnitude, so negative values need no case of their own. x must be finite.
+    """
+    noise = torch.randint(0, 2**16, x.shape, generator=generator, dtype=torch.int32)
+    return ((x.view(torch.int32) + noise) & ~0xFFFF).view(torch.float32)
+
+
+@dataclass(frozen=True)
+class History:
+    """A run: mean training loss and test accuracy after each epoch, and the share of updates without effect.
+
+    `stalled_fraction` counts, over the whole run, the non-zero updates after which the stored weight was the
+    same word as before. `test_acc` is empty without test data.
+    """
+
+    policy: Policy
+    loss: tuple[float, ...]
+    test_acc: tuple[float, ...]
+    stalled_fraction: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as a plain dict."""
+        return asdict(self)
+
+
+def train_low_precision(policy: Policy, X: Array, y: Array, lr: float, epochs: int, seed: int, *, hidden: int = 128,
+                        batch_size: int = 32, test: tuple[Array, Array] | None = None) -> History:
+    """Train 64 -> hidden -> 10 with plain SGD, storing and computing in the precision that `policy` names.
+
+    fp32 does everything in float32. The others multiply bfloat16 operands and accumulate in float32, as tensor
+    cores do; what differs is the copy that receives the update: rounded to nearest bfloat16 (bf16_weights),
+    kept in float32 (bf16_master), or rounded stochastically (bf16_stochastic). Initial weights and batches
+    depend on `seed` alone. X is float32 (n, 64), y int64 (n,); `test` is another such pair.
+    Raises ValueError for an unknown policy.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
+    order, noise = (torch.Generator().manual_seed(seed + i) for i in range(2))
+    cast = _same if policy == "fp32" else nearest_bf16
+    store: Callable[[Tensor], Tensor] = {
+        "bf16_weights": nearest_bf16, "bf16_stochastic": lambda w: stochastic_bf16(w, noise)}.get(policy, _same)
+
+    model = seeded(lambda: DigitsMLP((hidden,)), seed)
+    weights = list(model.parameters())
+    _assign(weights, [nearest_bf16(w) for w in weights] if policy in ("bf16_weights", "bf16_stochastic") else weights)
+    losses, accuracies = [], []
+    tried = stalled = 0
+    with one_thread():
+        for _ in range(epochs):
+            for x, target in minibatches(X, y, batch_size, order):
+                gradients = torch.autograd.grad(F.cross_entropy(_logits(weights, x, cast), target), weights)
+                updated = [store(w.detach() - lr * g) for w, g in zip(weights, gradients)]
+                for w, g, new in zip(weights, gradients, updated):
+                    tried += int((g != 0).sum())
+                    stalled += int(((g != 0) & (new == w)).sum())
+                _assign(weights, updated)
+            with torch.no_grad():
+                losses.append(float(F.cross_entropy(model(torch.as_tensor(X)), torch.as_tensor(y))))
+            if test is not None:
+                accuracies.append(accuracy(model, *test))
+    return History(policy, tuple(losses), tuple(accuracies), stalled / max(tried, 1))
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _logits(weights: Sequence[Tensor], x: Tensor, cast: Callable[[Tensor], Tensor]) -> Tensor:
+    w1, b1, w2, b2 = map(cast, weights)
+    h = cast(F.relu(F.linear(cast(x), w1, b1)))  # (B, hidden)
+    return F.linear(h, w2, b2)                   # (B, 10)
+
+
+def _assign(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        for w, value in zip(weights, values):
+            w.copy_(value)
+
+
+def trained_gradients(epochs: int = 150, seed: int = 0, lr: float = 1e-3, hidden: int = 64) -> np.ndarray:
+    """All gradients, float32 in one vector, of a digits network after `epochs` of Adam.
+
+    The loss is the mean over the whole training set. A fitted network has tiny gradients: this is the data in
+    which FP16 underflow and its cure, loss scaling, can be seen.
+    """
+    X, _, y, _ = load_digits_split()
+    model = seeded(lambda: DigitsMLP((hidden,)), seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    generator = torch.Generator().manual_seed(seed)
+
+    def backward(x: Array, target: Array) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(torch.as_tensor(x)), torch.as_tensor(target)).backward()
+
+    with one_thread():
+        for _ in range(epochs):
+            for batch in minibatches(X, y, 64, generator):
+                backward(*batch)
+                optimizer.step()
+        backward(X, y)
+    return torch.cat([p.grad.flatten() for p in model.parameters()]).numpy()
+
+
+def flushed_pct(gradients: np.ndarray, scale: float = 1.0, dtype: Literal["fp16", "bf16"] = "fp16") -> float:
+    """Percent of the non-zero gradients that are zero once multiplied by `scale` and stored in `dtype`."""
+    g = torch.from_numpy(np.asarray(gradients, np.float32))
+    stored = (g * scale).to({"fp16": torch.float16, "bf16": torch.bfloat16}[dtype])
+    return 100 * float((stored[g != 0] == 0).double().mean())
+
+
+def exponential_sums(logits: Sequence[float]) -> dict[str, dict[str, float]]:
+    """The denominator of a softmax in fp32, bf16 and fp16: "naive" sums exp(x), "shifted" sums exp(x - max).
+
+    exp(12) is above FP16's largest value, 65504: the naive sum becomes inf and the softmax NaN. Subtracting the
+    maximum, or a format with eight exponent bits, keeps it finite.
+    """
+    sums = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        x = torch.tensor(logits, dtype=dtype)
+        sums[name] = {"naive": float(x.exp().sum()), "shifted": float((x - x.max()).exp().sum())}
+    return sums
