@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -11,7 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.networks.digits import Array, DigitsMLP, accuracy, load_digits_split, minibatches, one_thread, seeded
+from utils.networks.digits import (
+    Array,
+    DigitsMLP,
+    accuracy,
+    load_digits_split,
+    minibatches,
+    one_thread,
+    predict,
+    seeded,
+)
 
 Policy = Literal["fp32", "bf16_weights", "bf16_master", "bf16_stochastic"]
 POLICIES: tuple[Policy, ...] = ("fp32", "bf16_weights", "bf16_master", "bf16_stochastic")
@@ -64,28 +74,22 @@ def train_low_precision(policy: Policy, X: Array, y: Array, lr: float, epochs: i
         raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
     order, noise = (torch.Generator().manual_seed(seed + i) for i in range(2))
     cast = _same if policy == "fp32" else nearest_bf16
-    store: Callable[[Tensor], Tensor] = {
-        "bf16_weights": nearest_bf16, "bf16_stochastic": lambda w: stochastic_bf16(w, noise)}.get(policy, _same)
-
+    store = {"bf16_weights": nearest_bf16, "bf16_stochastic": lambda w: stochastic_bf16(w, noise)}.get(policy, _same)
     model = seeded(lambda: DigitsMLP((hidden,)), seed)
     weights = list(model.parameters())
-    _assign(weights, [nearest_bf16(w) for w in weights] if policy in ("bf16_weights", "bf16_stochastic") else weights)
-    losses, accuracies = [], []
-    tried = stalled = 0
+    if store is not _same:  # no float32 copy exists, from the first step on
+        _assign(weights, [nearest_bf16(w) for w in weights])
+
+    losses, accuracies, counts = [], [], Counter()
     with one_thread():
         for _ in range(epochs):
             for x, target in minibatches(X, y, batch_size, order):
                 gradients = torch.autograd.grad(F.cross_entropy(_logits(weights, x, cast), target), weights)
-                updated = [store(w.detach() - lr * g) for w, g in zip(weights, gradients)]
-                for w, g, new in zip(weights, gradients, updated):
-                    tried += int((g != 0).sum())
-                    stalled += int(((g != 0) & (new == w)).sum())
-                _assign(weights, updated)
-            with torch.no_grad():
-                losses.append(float(F.cross_entropy(model(torch.as_tensor(X)), torch.as_tensor(y))))
+                _sgd_step(weights, gradients, lr, store, counts)
+            losses.append(float(F.cross_entropy(predict(model, X), torch.as_tensor(y))))
             if test is not None:
                 accuracies.append(accuracy(model, *test))
-    return History(policy, tuple(losses), tuple(accuracies), stalled / max(tried, 1))
+    return History(policy, tuple(losses), tuple(accuracies), counts["stalled"] / max(counts["tried"], 1))
 
 
 def _same(x: Tensor) -> Tensor:
@@ -96,6 +100,15 @@ def _logits(weights: Sequence[Tensor], x: Tensor, cast: Callable[[Tensor], Tenso
     w1, b1, w2, b2 = map(cast, weights)
     h = cast(F.relu(F.linear(cast(x), w1, b1)))  # (B, hidden)
     return F.linear(h, w2, b2)                   # (B, 10)
+
+
+def _sgd_step(weights: Sequence[Tensor], gradients: Sequence[Tensor], lr: float, store: Callable[[Tensor], Tensor],
+              counts: Counter[str]) -> None:
+    updated = [store(w.detach() - lr * g) for w, g in zip(weights, gradients)]
+    for w, g, new in zip(weights, gradients, updated):
+        counts["tried"] += int((g != 0).sum())
+        counts["stalled"] += int(((g != 0) & (new == w)).sum())
+    _assign(weights, updated)
 
 
 def _assign(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
@@ -126,13 +139,6 @@ def trained_gradients(epochs: int = 150, seed: int = 0, lr: float = 1e-3, hidden
                 optimizer.step()
         backward(X, y)
     return torch.cat([p.grad.flatten() for p in model.parameters()]).numpy()
-
-
-def flushed_pct(gradients: np.ndarray, scale: float = 1.0, dtype: Literal["fp16", "bf16"] = "fp16") -> float:
-    """Percent of the non-zero gradients that are zero once multiplied by `scale` and stored in `dtype`."""
-    g = torch.from_numpy(np.asarray(gradients, np.float32))
-    stored = (g * scale).to({"fp16": torch.float16, "bf16": torch.bfloat16}[dtype])
-    return 100 * float((stored[g != 0] == 0).double().mean())
 
 
 def exponential_sums(logits: Sequence[float]) -> dict[str, dict[str, float]]:
