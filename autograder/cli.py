@@ -138,7 +138,7 @@ def _audit_table(report: dict, mutants: bool) -> None:
 
 @app.command()
 @told
-def lab(port: Annotated[int | None, typer.Option(help="The port; the first free one from 8888 on if not given.")] = None,
+def lab(port: Annotated[int | None, typer.Option(help="The port; else the first free one from 8888 on.")] = None,
         browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True) -> None:
     """Open JupyterLab on the start notebook."""
     from .lab import run_lab

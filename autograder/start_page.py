@@ -14,8 +14,8 @@ from .overview import Standing, overview, size_of
 from .progress import ProgressError
 
 STYLE = """<style>
-.agm{font:13px/1.3 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1f2328);max-width:1060px;
---line:var(--jp-border-color2,#d0d7de);--soft:var(--jp-ui-font-color2,#57606a);--fill:#0072B2;--done:#00785a}
+.agm{font:13px/1.3 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-ui-font-color1,#1f2328);
+max-width:1060px;--line:var(--jp-border-color2,#d0d7de);--soft:var(--jp-ui-font-color2,#57606a);--fill:#0072B2;--done:#00785a}
 [data-jp-theme-light="false"] .agm{--fill:#6cc3f5;--done:#35c7a0}
 .agm h4{margin:14px 0 6px;font-size:13px;font-weight:600;color:var(--soft)}
 .agm .agm-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(108px,1fr));gap:6px}

@@ -120,7 +120,7 @@ def _claims(master: Master) -> int:
 
 def _self_proof(exercise: Exercise, master: Master, row: Row) -> None:
     short = row.shortfalls.append
-    solution = answer_from([*master.setup, master.solutions[exercise.name].solution], exercise.names)
+    solution = answer_from(master.cells_for(exercise.name), exercise.names)
     told = _judge(exercise, solution, source=master.solutions[exercise.name].solution)
     if not told.passed:
         short(f"{exercise.name}: the solution is judged {told.outcome}: {told.title} {told.message}")

@@ -185,7 +185,7 @@ def _quick(exercise: Exercise) -> Exercise:
 
 
 def _fate(exercise: Exercise, master: Master, mutant: Mutant) -> tuple[str, int]:
-    answer = answer_from([*master.setup, mutant.source], exercise.names)
+    answer = answer_from(master.cells_for(exercise.name, mutant.source), exercise.names)
     if answer is None:
         return "killed", 0
     judgement = judge_answer(exercise, lambda q: ask(answer, q), seed_for(exercise.id, "mutants"), mutant.source)

@@ -60,6 +60,17 @@ class Master:
     def solutions(self) -> dict[str, Cell]:
         return {c.name: c for c in self.cells if c.role == "exercise"}
 
+    def cells_for(self, name: str, source: str | None = None) -> list[str]:
+        """What runs before the check of an exercise: set-up, the solutions of earlier exercises, and its own
+        solution (or `source` in its place)."""
+        cells = [*self.setup]
+        for cell in self.cells:
+            if cell.role == "exercise":
+                cells.append(cell.solution if cell.name != name or source is None else source)
+                if cell.name == name:
+                    break
+        return cells
+
     @property
     def checks(self) -> list[str]:
         return [c.name for c in self.cells if c.role == "check"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -39,7 +38,7 @@ def run_notebook(text: str, folder: Path | None = None, timeout_s: int = 300) ->
     """Run a notebook's text; errors in cells are collected, not raised."""
     from nbclient import NotebookClient
 
-    notebook = nbformat.from_dict(json.loads(text))
+    notebook = nbformat.reads(text, as_version=4)
     with tempfile.TemporaryDirectory() as scratch:
         where = str(folder) if folder and folder.exists() else scratch
         kept = dict(os.environ)

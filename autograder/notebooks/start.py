@@ -44,7 +44,8 @@ def _cells() -> list[tuple[str, str, str]]:
     return [
         ("title", "markdown", _title()),
         ("map-code", "code", "from autograder.start_page import chapter_map\n\nchapter_map()"),
-        ("search-text", "markdown", "## Search\n\nType a word in English or Chinese: `bandwidth`, `subnormal`, `剪枝`."),
+        ("search-text", "markdown",
+         "## Search\n\nType a word in English or Chinese: `bandwidth`, `subnormal`, `剪枝`."),
         ("search-code", "code", "from autograder.start_page import search_box\n\nsearch_box()"),
         ("paths", "markdown", _paths()),
         ("how", "markdown", _how()),
@@ -80,7 +81,7 @@ def _how() -> str:
 1. **The short answer** is what you would say in an interview. Read it first, and again at the end.
 2. **How it works** builds it up with code that runs. Change a number and run the cell again.
 3. **See it** is a figure with knobs. It asks for a guess first. Every knob works from the keyboard.
-4. **Exercises**: replace `# YOUR CODE HERE` and `raise NotImplementedError()`, run the cell, then run the check below it.
+4. **Exercises**: replace `# YOUR CODE HERE` and `raise NotImplementedError()`, run the cell, then the check below it.
    A check shows the cases that differ, names the mistake if it knows it, and has hints.
    After three different misses it offers a solution.
 5. **Measure it** runs an experiment on your machine.
@@ -88,7 +89,8 @@ def _how() -> str:
 7. **Explain it** and **Practise** are for saying it out loud.
 
 Your progress is kept in a small file on this machine and goes nowhere else.
-`autograder reset 26.bf16_round` in a terminal puts one exercise back; `autograder doctor` says what this machine has."""
+`autograder reset 26.bf16_round` in a terminal puts one exercise back; `autograder doctor` says what this machine
+has."""
 
 
 def _list() -> str:

@@ -27,12 +27,6 @@ def magnitude_mask(weight: Weights, sparsity: float) -> Weights:
     return _keep_largest(abs(weight), sparsity)
 
 
-def random_mask(weight: Weights, sparsity: float, rng: np.random.Generator) -> Weights:
-    """The baseline of every score: as many weights pruned, chosen by lot."""
-    lots = rng.random(tuple(weight.shape))
-    return _keep_largest(lots if isinstance(weight, np.ndarray) else torch.from_numpy(lots), sparsity)
-
-
 def global_masks(tensors: Sequence[Tensor], sparsity: float) -> list[Tensor]:
     """One threshold for all tensors together: exactly round(sparsity * total size) weights are pruned.
 

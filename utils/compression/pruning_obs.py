@@ -18,7 +18,7 @@ def obs_prune(H: np.ndarray, w: np.ndarray, q: int) -> tuple[float, np.ndarray]:
 
     H is the (n, n) Hessian, w the (n,) weights. Raises ValueError unless H is symmetric positive definite.
     """
-    return _remove(_inverse(H), np.asarray(w, np.float64), q)
+    return _remove(*_problem(H, w), q)
 
 
 def obs_step(H: np.ndarray, w: np.ndarray) -> tuple[int, np.ndarray, float]:
@@ -27,7 +27,7 @@ def obs_step(H: np.ndarray, w: np.ndarray) -> tuple[int, np.ndarray, float]:
     >>> obs_step(np.array([[2.0, 1.0], [1.0, 1.0]]), np.array([1.0, 2.0]))
     (0, array([0., 3.]), 0.5)
     """
-    h_inv, w = _inverse(H), np.asarray(w, np.float64)
+    h_inv, w = _problem(H, w)
     q = int(np.argmin(w**2 / np.diag(h_inv)))
     cost, compensated = _remove(h_inv, w, q)
     return q, compensated, cost
@@ -53,7 +53,7 @@ def obs_sequence(H: np.ndarray, w: np.ndarray, k: int) -> ObsSequence:
     which is what SparseGPT does column by column; the costs add up to the rise of the loss.
     Raises ValueError unless 0 <= k <= len(w).
     """
-    h_inv, w = _inverse(H), np.array(w, np.float64)
+    h_inv, w = _problem(H, w)
     if not 0 <= k <= len(w):
         raise ValueError(f"k must be between 0 and {len(w)}, got {k}")
     left = list(range(len(w)))
@@ -74,13 +74,16 @@ def _remove(h_inv: np.ndarray, w: np.ndarray, q: int) -> tuple[float, np.ndarray
     return float(w[q] ** 2 / (2 * h_inv[q, q])), compensated
 
 
-def _inverse(H: np.ndarray) -> np.ndarray:
-    H = np.asarray(H, np.float64)
-    problem = f"H must be symmetric positive definite, got {H.tolist() if H.size <= 9 else H.shape}"
-    if H.ndim != 2 or not np.allclose(H, H.T, rtol=1e-9, atol=1e-12 * abs(H).max(initial=0)):
-        raise ValueError(problem)
+def _problem(H: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of a checked Hessian and a float64 copy of the weights."""
+    H, w = np.asarray(H, np.float64), np.array(w, np.float64)
+    if w.ndim != 1 or H.shape != (len(w), len(w)):
+        raise ValueError(f"H must have a row and a column for each of w's {w.size} weights, got shape {H.shape}")
     try:
-        root_inv = np.linalg.inv(np.linalg.cholesky(H))  # H = L L', so H^-1 = L^-T L^-1
-    except np.linalg.LinAlgError as error:
-        raise ValueError(problem) from error
-    return root_inv.T @ root_inv
+        if not np.allclose(H, H.T, rtol=1e-9, atol=0):
+            raise np.linalg.LinAlgError
+        np.linalg.cholesky(H)  # exists for positive definite matrices only
+        return np.linalg.inv(H), w
+    except np.linalg.LinAlgError:
+        shown = H.tolist() if H.size <= 9 else f"shape {H.shape}"
+        raise ValueError(f"H must be symmetric positive definite, got {shown}") from None

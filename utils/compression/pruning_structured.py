@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -52,6 +52,13 @@ def keep_neurons(scores: Tensor, share_removed: float) -> Tensor:
     """Ascending indices of the best neurons when a share of them goes; at least one stays."""
     kept = max(1, len(scores) - round(share_removed * len(scores)))
     return torch.argsort(scores, descending=True, stable=True)[:kept].sort().values
+
+
+def kept_neurons(model: DigitsMLP, share_removed: float, method: Score, X: Array | None = None,
+                 y: Array | None = None, *, seed: int = 0) -> list[Tensor]:
+    """Indices of the best neurons of every hidden layer when the same share of each goes."""
+    return [keep_neurons(neuron_scores(model, layer, method, X, y, seed=seed + layer), share_removed)
+            for layer in range(len(model.hidden))]
 
 
 def neuron_masks(model: DigitsMLP, keep: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -154,5 +161,5 @@ def _conv_like(conv: nn.Conv2d, c_in: int, c_out: int) -> nn.Conv2d:
     return new.to(conv.weight.dtype)
 
 
-def _copy_state(old: nn.Module, new: nn.Module, select) -> None:
+def _copy_state(old: nn.Module, new: nn.Module, select: Callable[[str, Tensor], Tensor]) -> None:
     new.load_state_dict({name: select(name, value) for name, value in old.state_dict().items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
+from math import prod
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,11 @@ class MatchedLayer:
     module: nn.Module
     shape: tuple[int, ...]
     ops: OpCount
+
+    def intensity(self, item_bytes: int = 4) -> float:
+        """FLOP per byte when input, output (of the input's size) and parameters each cross memory once."""
+        params = sum(p.numel() for p in self.module.parameters())
+        return self.ops.flops / (item_bytes * (2 * prod(self.shape) + params))
 
 
 def matched_layers(channels: int = 256, size: int = 28) -> list[MatchedLayer]:

@@ -141,8 +141,7 @@ def conv_macs(h: int, w: int, c_in: int, c_out: int, kernel: int | tuple[int, in
 def additions_exact(c_in: int, kernel: int, bias: bool, padding_taps: int = 0) -> int:
     """Additions behind one output value when `padding_taps` of its c_in * kernel^2 products are skipped.
 
-    Summing t products takes t - 1 additions and the bias one more; a value without products is the bias
-    itself, or nothing. Raises ValueError when padding_taps is out of range.
+    Raises ValueError when padding_taps is out of range.
 
     >>> additions_exact(64, 3, True), additions_exact(64, 3, False), additions_exact(3, 3, False, padding_taps=15)
     (576, 575, 11)
@@ -151,4 +150,4 @@ def additions_exact(c_in: int, kernel: int, bias: bool, padding_taps: int = 0) -
     products = c_in * kernel * kernel - padding_taps
     if not 0 <= padding_taps <= c_in * kernel * kernel:
         raise ValueError(f"padding_taps must be between 0 and {c_in * kernel * kernel}, got {padding_taps}")
-    return max(products - 1 + bias, 0) if products else 0
+    return max(products - 1 + bias, 0)  # t terms need t - 1 additions; a bias without products is added to nothing

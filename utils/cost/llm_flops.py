@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Literal
@@ -91,7 +90,7 @@ def decoder_step_flops(vocab: int, d: int, layers: int, heads: int, kv_heads: in
     return {"linear": flops.linear + flops.head, "attention": flops.attention, "total": flops.total}
 
 
-def mfu_from_log(step_seconds: Sequence[float], tokens_per_step: int, n_params: float, n_layers: int, d_attn: int,
+def mfu_from_log(step_seconds: list[float], tokens_per_step: int, n_params: float, n_layers: int, d_attn: int,
                  seq_len: int, n_chips: int, peak_flops: float, warmup: int = 3) -> float:
     """Training utilization from a log of step times: the median step after the first `warmup`.
 

@@ -52,7 +52,8 @@ def preset_word(name: str, key: str, scale: float = 1.0) -> int:
     if key == "int8":
         return 127 if name == "largest" else 1
     fmt = BY_KEY[key]
-    return word_of({"smallest": fmt.min_subnormal, "smallest normal": fmt.min_normal, "largest": fmt.max_finite}[name], key)
+    edges = {"smallest": fmt.min_subnormal, "smallest normal": fmt.min_normal, "largest": fmt.max_finite}
+    return word_of(edges[name], key)
 
 
 def step_word(word: int, key: str, by: int) -> int:

@@ -48,10 +48,10 @@ def _draw_words(ax: Any, x: float) -> None:
         parts = "S" + "E" * fmt.exp_bits + "M" * fmt.man_bits
         for i, (bit, part) in enumerate(zip(bits, parts)):
             lost = fmt is FP32 and i >= 16
-            ax.text(i + 3.2, row, bit, ha="center", va="center", fontsize=9, family="monospace",
-                    color=GREY if lost else "white" if bit == "1" else colours[part],
-                    bbox={"boxstyle": "square,pad=0.22", "facecolor": "#EEF0F2" if lost else
-                          colours[part] if bit == "1" else "white", "edgecolor": GREY if lost else colours[part]})
+            ink = GREY if lost else "white" if bit == "1" else colours[part]
+            face = "#EEF0F2" if lost else colours[part] if bit == "1" else "white"
+            ax.text(i + 3.2, row, bit, ha="center", va="center", fontsize=9, family="monospace", color=ink,
+                    bbox={"boxstyle": "square,pad=0.22", "facecolor": face, "edgecolor": GREY if lost else colours[part]})
         ax.text(1.9, row, fmt.name, ha="right", va="center", fontsize=10, family="monospace")
     ax.text(19.6, 1, "← the grey half is rounded away", fontsize=9, color=GREY, va="center")
     ax.text(19.6, 0, "exponent − 112, fraction cut to 10 bits", fontsize=9, color=GREY, va="center")
@@ -61,8 +61,9 @@ def _draw_words(ax: Any, x: float) -> None:
 
 def _rulers_sentence(state: dict) -> str:
     who = {"fp16": "FP16 is nearer", "bf16": "BF16 is nearer", "tie": "both are equally near"}[state["winner"]]
-    return (f"x = {state['x']:.6g}: FP16 holds {_value(state['fp16_value'])} (step {_value(state['fp16_ulp'])}), BF16 holds "
-            f"{_value(state['bf16_value'])} (step {_value(state['bf16_ulp'])}); {who}.")
+    told = [f"{name} holds {_value(state['values'][key])} (step {_value(state['ulps'][key])})"
+            for key, name in (("fp16", "FP16"), ("bf16", "BF16"))]
+    return f"x = {state['x']:.6g}: {told[0]}, {told[1]}; {who}."
 
 
 def _value(x: float) -> str:
@@ -103,7 +104,8 @@ def draw_conversion_map(direction: str, high: int, low: int) -> tuple[Any, str]:
     ticks = range(0, 256, 32)
     ax.set_xticks(ticks, [f"{t:02X}" for t in ticks])
     ax.set_yticks(ticks, [f"{t:02X}" for t in ticks])
-    label(ax, "lower byte of the word", "upper byte of the word", f"What becomes of every {source.name} word in {target.name}")
+    label(ax, "lower byte of the word", "upper byte of the word",
+          f"What becomes of every {source.name} word in {target.name}")
     ax.legend([Patch(facecolor=c, edgecolor=GREY) for c in FATE_COLOURS],
               [f"{name}: {count:,}" for name, count in zip(FATES, counts)], loc="center left",
               bbox_to_anchor=(1.02, 0.5), frameon=False)
@@ -132,16 +134,16 @@ def conversion_map_figure() -> Any:
 
 @lru_cache(maxsize=1)
 def _gradients() -> np.ndarray:
-    from utils.networks.low_precision import digits_gradients
+    from utils.networks.low_precision import trained_gradients
 
-    return digits_gradients()
+    return trained_gradients()
 
 
 def draw_thermometer(log2_scale: int) -> tuple[Any, str]:
     """The histogram of log2 of the scaled gradients over FP16's ranges."""
     state = half.scaled_histogram(_gradients(), log2_scale)
     figure, (ax,) = new_figure(8.6, 3.8)
-    edges, counts = state["edges"], state["counts"]
+    edges, counts, shares = state["log2_edges"], state["counts"], state["shares"]
     ax.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=BLUE, edgecolor="white", linewidth=0.5)
     top = counts.max() * 1.18
     for start, end, colour, name in ((-60, -25, ORANGE, "becomes zero"), (-25, -14, YELLOW, "subnormal: few bits"),
@@ -151,8 +153,8 @@ def draw_thermometer(log2_scale: int) -> tuple[Any, str]:
     ax.set_xlim(-50, 24)
     ax.set_ylim(0, top)
     label(ax, "log2 of |gradient × scale|", "gradients", "Where FP16 puts the gradients of a trained digits network")
-    return figure, (f"Loss scale 2^{log2_scale} = {2**log2_scale:,}: {state['zero']:.2%} of the gradients become zero, "
-                    f"{state['subnormal']:.2%} are subnormal, {state['inf']:.2%} overflow.")
+    return figure, (f"Loss scale 2^{log2_scale} = {2**log2_scale:,}: {shares['zero']:.2%} of the gradients become "
+                    f"zero, {shares['subnormal']:.2%} are subnormal, {shares['inf']:.2%} overflow.")
 
 
 def thermometer() -> Any:
@@ -175,8 +177,8 @@ def run_policies(lr: float, epochs: int, seed: int) -> dict[str, Any]:
     from utils.networks.digits import load_digits_split
     from utils.networks.low_precision import train_low_precision
 
-    x, _, y, _ = load_digits_split()
-    return {policy: train_low_precision(policy, x, y, lr, epochs, seed)
+    x, x_test, y, y_test = load_digits_split()
+    return {policy: train_low_precision(policy, x, y, lr, epochs, seed, test=(x_test, y_test))
             for policy in ("fp32", "bf16_master", "bf16_weights", "bf16_stochastic")}
 
 
@@ -199,7 +201,7 @@ _POLICY_NAMES = {"fp32": "FP32 throughout", "bf16_master": "BF16 compute, FP32 m
 def policy_table(runs: dict[str, Any]) -> Table:
     """Final loss, test accuracy and the share of updates that changed nothing, by policy."""
     return Table(["policy", "final training loss", "test accuracy", "updates that changed nothing"],
-                 [[_POLICY_NAMES[name], f"{run.loss[-1]:.3f}", f"{run.test_acc:.3f}", f"{run.stalled_fraction:.0%}"]
+                 [[_POLICY_NAMES[name], f"{run.loss[-1]:.3f}", f"{run.test_acc[-1]:.3f}", f"{run.stalled_fraction:.0%}"]
                   for name, run in runs.items()])
 
 
@@ -216,7 +218,8 @@ def gpu_rates(n: int = 4096) -> str:
     import torch
 
     if not torch.cuda.is_available():
-        return "No GPU here, so no rates were measured. Data sheet of the H100 SXM: 989 TFLOP/s dense for BF16 and for FP16."
+        return ("No GPU here, so no rates were measured. The H100 SXM's data sheet gives 989 TFLOP/s dense for BF16 "
+                "and for FP16.")
     lines = [f"{torch.cuda.get_device_name()}, {n} × {n} matrix product"]
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         a = torch.randn(n, n, device="cuda", dtype=dtype)

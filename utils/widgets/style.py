@@ -21,7 +21,8 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (3, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
-def new_figure(width: float = 8.0, height: float = 3.6, rows: int = 1, cols: int = 1, **grid) -> tuple[Figure, list[Axes]]:
+def new_figure(width: float = 8.0, height: float = 3.6, rows: int = 1, cols: int = 1,
+               **grid) -> tuple[Figure, list[Axes]]:
     """A matplotlib figure (inches) without pyplot's global state, and its axes as a flat list."""
     from matplotlib.figure import Figure
 

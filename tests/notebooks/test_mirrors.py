@@ -1,0 +1,90 @@
+"""One name in five places: master, exercises, questions, notebook, picture. And arrows that run one way."""
+
+import ast
+import inspect
+
+import pytest
+
+from autograder.chapters import CHAPTERS, ROOT
+from autograder.drill.questions import chapter_questions
+from autograder.exercises import chapter_exercises
+from autograder.notebooks.master import read_master
+
+ORDER = ("numerics", "cost", "graphs", "attention", "networks", "hardware", "moe", "compression", "engines", "serving",
+         "delivery", "widgets")
+
+
+def imports_of(path):
+    """Every module that a file imports, those inside functions included; relative ones resolved."""
+    package = path.relative_to(ROOT).with_suffix("").parts
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level]) if node.level else ""
+            module = ".".join(p for p in (base, node.module) if p)
+            found += [module, *(f"{module}.{a.name}" for a in node.names)]
+    return found
+
+
+def test_each_chapter_has_the_same_name_everywhere(number):
+    stem = CHAPTERS[number].stem
+    for path in (f"solutions/{stem}.py", f"autograder/exercises/ch{stem}.py", f"autograder/drill/questions/ch{stem}.py",
+                 f"course/{stem}/{stem}.ipynb", f"utils/widgets/ch{stem}.py", f"solutions/pictures/{stem}.svg"):
+        assert (ROOT / path).exists(), path
+
+
+def test_ids_carry_their_chapter(number):
+    assert all(e.chapter == number for e in chapter_exercises(number))
+    ids = [q.id for q in chapter_questions(number)]
+    assert all(i.startswith(f"{number}.") for i in ids) and len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_utils_import_only_leftward(package):
+    files = sorted((ROOT / "utils" / package).rglob("*.py"))
+    right = ORDER[ORDER.index(package) + 1 :]
+    for path in files:
+        for name in imports_of(path):
+            parts = name.split(".")
+            assert parts[0] != "autograder", f"{path} imports {name}"
+            assert not (parts[0] == "utils" and len(parts) > 1 and parts[1] in right), f"{path} imports {name}"
+
+
+def test_the_vocabulary_and_the_probes_know_no_reference():
+    files = [ROOT / "autograder/exercise.py", ROOT / "autograder/compare.py", *(ROOT / "autograder/probes").glob("*.py")]
+    assert len(files) > 5
+    for path in files:
+        for name in imports_of(path):
+            assert not name.startswith(("utils", "autograder.exercises", "autograder.drill", "solutions")), f"{path}: {name}"
+
+
+def test_probes_import_nothing_of_the_course_outside_themselves():
+    for path in (ROOT / "autograder/probes").glob("*.py"):
+        for name in imports_of(path):
+            assert not name.startswith("autograder") or name.startswith("autograder.probes"), f"{path}: {name}"
+
+
+def test_importing_the_packages_is_instant():
+    import subprocess
+    import sys
+
+    code = ("import sys, autograder, utils, autograder.cli, autograder.chapters, utils.cost.latency\n"
+            "print([m for m in ('torch', 'onnx', 'onnxruntime', 'matplotlib', 'sklearn') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_stub_has_the_references_signature_and_first_line(number):
+    """Where the learner writes a function or class of the reference's own name."""
+    master = read_master(CHAPTERS[number].master)
+    for exercise in chapter_exercises(number):
+        reference = exercise.reference
+        if isinstance(reference, tuple) or getattr(reference, "__name__", "") != exercise.names[0]:
+            continue
+        tree = ast.parse(master.solutions[exercise.name].source)
+        node = next(n for n in tree.body if getattr(n, "name", "") == exercise.names[0])
+        if isinstance(node, ast.FunctionDef):
+            written = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            assert written == list(inspect.signature(reference).parameters), f"{exercise.id}: parameters differ"
