@@ -22,15 +22,16 @@ margin:6px 0 10px;overflow-x:auto}
 .ag-head{display:flex;flex-wrap:wrap;gap:4px 10px;align-items:baseline;padding:8px 14px;background:var(--bg2)}
 .ag-head b{color:var(--tone);font-size:15px}
 .ag-head .ag-pts{margin-left:auto;color:var(--soft)}
-.ag code{font:12.5px/1.45 var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0;
-color:inherit;overflow-wrap:anywhere}
-.ag table{border-collapse:collapse;width:100%;margin:0;table-layout:auto;font-size:13px}
-.ag table th,.ag table td{padding:5px 14px;text-align:left;border:0;border-top:1px solid var(--line);
-vertical-align:top;background:none;white-space:normal;max-width:none}
-.ag table th{color:var(--soft);font-weight:600}.ag table td.ag-s{white-space:nowrap}
+.ag code{font:12.5px/1.45 var(--jp-code-font-family,ui-monospace,monospace);
+background:none!important;padding:0!important;color:inherit;overflow-wrap:anywhere}
+.ag table.ag-t{border-collapse:collapse;width:100%;margin:0;table-layout:auto;font-size:13px}
+.ag table.ag-t tr,.ag table.ag-t th,.ag table.ag-t td{background:none!important}
+.ag table.ag-t th,.ag table.ag-t td{padding:5px 14px!important;text-align:left!important;border:0;
+border-top:1px solid var(--line);vertical-align:top;white-space:normal;max-width:none}
+.ag table.ag-t th{color:var(--soft);font-weight:600}.ag table.ag-t td.ag-s{white-space:nowrap}
 .ag .ag-ok{color:var(--good)}.ag .ag-no{color:var(--bad);font-weight:600}
 .ag-msg{padding:10px 14px;border-top:1px solid var(--line)}.ag-msg b{display:block;margin-bottom:2px}
-.ag-soft{color:var(--soft)}.ag-row{padding:0 14px 10px}
+.ag .ag-soft{color:var(--soft);font-weight:400}.ag-row{padding:0 14px 10px}
 .ag details{margin:4px 0}.ag summary{display:inline-block;cursor:pointer;border:1px solid var(--line);
 border-radius:5px;background:var(--bg2);padding:3px 12px;font-size:13px;list-style:none}
 .ag summary::-webkit-details-marker{display:none}.ag details[open]>summary{color:var(--soft)}
@@ -76,7 +77,7 @@ def _all_right(judgement: Judgement) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    lines = ["<table><thead><tr><th></th><th>input</th><th>expected</th><th>yours</th></tr></thead><tbody>"]
+    lines = ['<table class="ag-t"><thead><tr><th></th><th>input</th><th>expected</th><th>yours</th></tr></thead><tbody>']
     for row in rows:
         state, sign = ("ag-ok", "✓ equal") if row.ok else ("ag-no", "✗ differs")
         note = f'<br><span class="ag-soft">{html.escape(row.note)}</span>' if row.note and not row.ok else ""

@@ -20,7 +20,10 @@ MISSES_BEFORE_SOLUTION = 3
 
 
 class CheckFailed(AssertionError):
-    """An answer that is not right, where there is no notebook to show a card in."""
+    """An answer that is not right, where no card can be shown: a terminal, a test, nbgrader's Validate."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class Score(float):
@@ -52,14 +55,15 @@ def judge(exercise_id: str, answer: Any, seed: int | str | None = None) -> Judge
 def check(exercise_id: str, *answer: Any, seed: int | str | None = None) -> Score:
     """Judge the answer and show what came of it.
 
-    In a notebook the returned score shows a card. Elsewhere the same is printed as text, and
-    CheckFailed is raised when the answer is not right.
+    In a notebook the returned score shows a card. Elsewhere, and under nbgrader's Validate button, the
+    same is told as text, and CheckFailed is raised when the answer is not right.
     """
     exercise = find_exercise(exercise_id)
     one = answer[0] if len(answer) == 1 else tuple(answer)
     judgement = judge(exercise_id, one, seed)
     attempt, misses, notice = _recorded(judgement, answer)
-    if not in_notebook():
+    validating = os.environ.get("NBGRADER_EXECUTION") == "validate"
+    if not in_notebook() or (validating and not judgement.passed):
         text = card_text(judgement, exercise, attempt=attempt)
         if not judgement.passed:
             raise CheckFailed(text)

@@ -7,6 +7,7 @@ or behind a pipe; so both ways give one verdict.
 from __future__ import annotations
 
 import ast
+import re
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -342,7 +343,8 @@ def _row(oracle: Oracle, i: int, outcome: dict, found: str | None) -> Row:
     group, case = oracle.cases[i]
     wanted = oracle.exercise.must_raise(group, case)
     expected = wanted or oracle.show(oracle.expected(i))
-    return Row(group, oracle.input(i), expected, oracle.show(outcome), found is None, found or "")
+    note = "" if found is None or re.fullmatch(r"\S+, expected \S+", found) else found  # the columns say it already
+    return Row(group, oracle.input(i), expected, oracle.show(outcome), found is None, note)
 
 
 def _summary(oracle: Oracle, group: str, indices: list[int], outcomes: list[dict],

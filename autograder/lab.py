@@ -13,10 +13,12 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from pathlib import Path
 
 from .chapters import ROOT
 
 FIRST_PORT, START_LIMIT_S = 8888, 90.0
+SETTINGS = Path(__file__).with_name("lab_settings")  # no news pop-up, no instructor's side panel
 
 
 class LabError(Exception):
@@ -45,7 +47,7 @@ def command(port: int) -> list[str]:
     """The server's command line. The token comes from the environment: command lines are public."""
     flags = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--no-browser",
              f"--ServerApp.root_dir={ROOT / 'course'}", "--ServerApp.log_level=WARN",
-             "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+             f"--LabApp.app_settings_dir={SETTINGS}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         flags.append("--allow-root")
     return [sys.executable, "-m", "jupyterlab", *flags]

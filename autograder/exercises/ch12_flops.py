@@ -52,17 +52,14 @@ def _conv_by_positions(h: int, w: int, c_in: int, c_out: int, kernel: Any, strid
     return macs * batch
 
 
-def _conv_by_torch(h: int, w: int, c_in: int, c_out: int, kernel: Any, stride: int = 1, padding: int = 0,
+def _conv_by_views(h: int, w: int, c_in: int, c_out: int, kernel: Any, stride: int = 1, padding: int = 0,
                    dilation: int = 1, groups: int = 1, batch: int = 1) -> int:
-    """Lets torch find the output's shape, on the device that computes nothing."""
-    import torch
-
-    layer = torch.nn.Conv2d(c_in, c_out, kernel, stride, padding, dilation, groups, bias=False, device="meta")
-    try:
-        out = layer(torch.empty(batch, c_in, h, w, device="meta"))
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-    return out.numel() * layer.weight[0].numel()
+    """Lets NumPy cut the padded image into windows; it refuses one that does not fit."""
+    taps = np.broadcast_to(kernel, 2)
+    padded = np.empty((h + 2 * padding, w + 2 * padding), bool)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, tuple(dilation * (taps - 1) + 1))
+    seen = windows[::stride, ::stride, ::dilation, ::dilation]
+    return seen.size * batch * c_out * c_in // groups
 
 
 def _conv_inside_only(h: int, w: int, c_in: int, c_out: int, kernel: Any, stride: int = 1, padding: int = 0,
@@ -102,7 +99,7 @@ conv_macs = Exercise(
         Case(33, 33, 16, 8, 3, padding=2, dilation=2),
         Case(7, 20, 4, 6, (1, 5), stride=3, padding=2, groups=2),
     ],
-    draw=_draw_conv, draws=40, time_limit_s=2,
+    draw=_draw_conv, draws=40,
     raises=[Case(4, 9, 1, 1, 5, label="5 taps on 4 rows"), Case(9, 4, 1, 1, 5, label="5 taps on 4 columns"),
             Case(4, 4, 1, 1, 3, dilation=2, label="3 taps, 2 apart, on 4 rows and columns"),
             Case(2, 2, 1, 1, 7, padding=1, stride=3, label="7 taps on 4 rows and columns, stride 3")],
@@ -155,7 +152,7 @@ conv_macs = Exercise(
             "window does all its k_h × k_w taps.",
             "Padded taps were left out."),
     ],
-    alternatives=[_conv_macs, _conv_by_positions, _conv_by_torch],
+    alternatives=[_conv_macs, _conv_by_positions, _conv_by_views],
     hints=(
         "How many positions does a window have on one axis? The padded axis has n + 2·padding values, and the window "
         "reaches over dilation·(k − 1) + 1 of them.",
@@ -221,7 +218,7 @@ additions_exact = Exercise(
         Case(2, 3, True, padding_taps=18, label="(2, 3, True, padding_taps=18)  everything is padding"),
         Case(5, 3, True, padding_taps=44), Case(5, 3, False, padding_taps=44),
     ],
-    draw=_draw_additions, draws=40, time_limit_s=2,
+    draw=_draw_additions, draws=40,
     misconceptions=[
         Misconception(
             "source_sum", _source_sum,
@@ -273,7 +270,7 @@ additions_exact = Exercise(
 
 def _table(layers: list, h: int, w: int, *, pool_moves: bool = True, flat: str = "all", pool_macs: bool = False,
            norm: int = 2, bias_macs: bool = False, linear_moves: bool = True, grouped_params: bool = True,
-           floor: bool = True) -> list:
+           floor: bool = True, pool_divides: bool = False) -> list:
     """The table with one mistake; with its defaults it is right (an independent formulation)."""
     rows: list[tuple[str, int, int]] = []
     shape = (1, h, w)
@@ -290,6 +287,7 @@ def _table(layers: list, h: int, w: int, *, pool_moves: bool = True, flat: str =
             params = weights * (1 if grouped_params else groups) + c * bool(bias) + (norm * c if layer.get("bn") else 0)
             shape = (c, *size)
         elif op == "pool":
+            size = [height // k, width // k] if pool_divides else size
             macs = c * math.prod(size) * k * k if pool_macs else 0
             shape = (c, *size) if pool_moves else shape
         elif op == "gap":
@@ -443,7 +441,7 @@ network_table = Exercise(
         Case([conv("c", 2, 6, 3, stride=2, groups=2), linear("f", 3)], 11, 8, label="grouped convolution on 11 × 8"),
         Case([conv("c", 1, 3, 1)], 5, 4, label="one convolution on 5 × 4"),
     ],
-    draw=_draw_network, draws=40, time_limit_s=2, show=show_table,
+    draw=_draw_network, draws=40, show=show_table,
     compare=prop(_rows_agree, same=exact()),
     misconceptions=[
         Misconception(
@@ -451,6 +449,11 @@ network_table = Exercise(
             "Pooling has no parameters and no MACs, but it changes the size: every later layer works on a smaller map. "
             "Keep height and width in variables that each layer updates.",
             "Pooling left the size as it was."),
+        Misconception(
+            "pool_divides", partial(_table, pool_divides=True),
+            "Dividing the size by k is right for windows that lie side by side. A pool may have a stride of its own and "
+            "padding, like a convolution.",
+            "The pool's stride and padding were ignored."),
         Misconception(
             "flatten_hard_coded", partial(_table, flat="49"),
             "The inputs of the first linear layer were taken as 7 × 7 positions. That is VGG at 224 × 224. Use the "
@@ -561,7 +564,7 @@ decoder_step_flops = Exercise(
         Case(128256, 4096, 32, 32, 32, 14336, 8192, label="the same with 32 key/value heads"),
         Case(32000, 4096, 32, 32, 32, 11008, 2048, label="Llama-2-7B, context 2,048"),
     ],
-    draw=_draw_step, draws=40, time_limit_s=2,
+    draw=_draw_step, draws=40,
     misconceptions=[
         Misconception(
             "two_n", partial(_step, embeddings=2),
@@ -617,7 +620,7 @@ decoder_step_flops = Exercise(
 
 def _mfu(step_seconds: list, tokens_per_step: int, n_params: float, n_layers: int, d_attn: int, seq_len: int,
          n_chips: int, peak_flops: float, warmup: int = 3, *, middle: Callable = statistics.median, weights: int = 6,
-         attention: int = 12, chips: bool = True, peaks: float = 1.0, skip: bool = True, check: bool = True) -> float:
+         attention: int = 12, chips: bool = True, peaks: float = 1.0, skip: bool = True, check: bool = True, scale: float = 1.0) -> float:
     """The utilisation with one mistake; with its defaults it is right (an independent formulation)."""
     kept = step_seconds[warmup:] if skip else step_seconds
     if not kept and check:
@@ -627,7 +630,7 @@ def _mfu(step_seconds: list, tokens_per_step: int, n_params: float, n_layers: in
     share = per_token * rate / (peak_flops * peaks) / (n_chips if chips else 1)
     if share > 1 and check:
         raise ValueError("above peak: a wrong peak or a mix-up of MACs and FLOPs")
-    return share
+    return share * scale
 
 
 def _mfu_numpy(step_seconds: list, tokens_per_step: int, n_params: float, n_layers: int, d_attn: int, seq_len: int,
@@ -705,7 +708,7 @@ mfu_from_log = Exercise(
         Case([4.0] * 8, **PALM, word="above peak", label="steps of 4 s: more than the chips can do"),
         Case([1.999] * 8, **EXACT, word="above peak", label="0.05 % above the peak"),
     ],
-    draw=_draw_mfu, draws=40, time_limit_s=2,
+    draw=_draw_mfu, draws=40,
     compare=close(1e-9),
     misconceptions=[
         Misconception(
@@ -744,6 +747,10 @@ mfu_from_log = Exercise(
             "The log tells the tokens of the whole machine, `peak_flops` is the peak of one chip. Together they can do "
             "n_chips times as much.",
             "One chip was given all the work.", also=(partial(_mfu, chips=False, check=False),)),
+        Misconception(
+            "percent", partial(_mfu, scale=100.0),
+            "The number is right as a percentage. The task asks for the fraction.",
+            "That is in percent.", also=(partial(_mfu, scale=100.0, check=False),)),
         Misconception(
             "upper_middle", partial(_mfu, middle=_upper_middle),
             "With an odd number of steps this is right. With an even number the median is the mean of the two in the "

@@ -152,7 +152,7 @@ def _notebook_cell(chapter: Chapter, cell: Cell, exercises: dict[str, Exercise],
         source = cell.source
         if cell.role == "about":
             number, box = order.index(cell.name) + 1, box_html(exercises[cell.name])
-            source = f"### Exercise {number} · `{cell.name}`\n<sub>{box}</sub>\n\n{source}"
+            source = f"### Exercise {number} · `{cell.name}`\n<small>{box}</small>\n\n{source}"
         made = nbformat.v4.new_markdown_cell(source)
         if cell.role == "task":
             made.metadata["nbgrader"] = _grader(cell.name, grade=True, solution=True, points=cell.points)

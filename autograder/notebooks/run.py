@@ -46,6 +46,7 @@ def run_notebook(text: str, folder: Path | None = None, timeout_s: int = 300) ->
                            "IPYTHONDIR": scratch})
         try:
             client = NotebookClient(notebook, timeout=timeout_s, allow_errors=True, kernel_name="python3",
+                                    extra_arguments=["--log-level=ERROR"],
                                     resources={"metadata": {"path": where}})
             started = time.perf_counter()
             client.execute()

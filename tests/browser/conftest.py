@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -38,12 +39,13 @@ def lab(tmp_path_factory):
     shutil.copytree(ROOT / "course", course, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     port, token = choose_port(None), "a" * 40
     line = [a if not a.startswith("--ServerApp.root_dir") else f"--ServerApp.root_dir={course}" for a in command(port)]
+    line.append("--LabApp.expose_app_in_browser=True")
     env = {**os.environ, "JUPYTER_TOKEN": token, "AUTOGRADER_DATA": str(home / "data"), "HOME": str(home),
            "JUPYTER_CONFIG_DIR": str(home / "config"), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
            "JUPYTERLAB_WORKSPACES_DIR": str(home / "spaces"), "JUPYTER_PATH": "", "IPYTHONDIR": str(home / "ipython")}
     log = (home / "lab.log").open("wb")
     process = subprocess.Popen(line, cwd=course, env=env, stdout=log, stderr=log, start_new_session=True)
-    deadline = time.monotonic() + 90
+    deadline, number = time.monotonic() + 90, itertools.count()
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={token}", timeout=2).close()
@@ -51,7 +53,8 @@ def lab(tmp_path_factory):
         except OSError:
             assert process.poll() is None and time.monotonic() < deadline, (home / "lab.log").read_text()
             time.sleep(0.3)
-    yield lambda path: f"http://127.0.0.1:{port}/lab/tree/{path}?token={token}", course
+    # A workspace of its own for each opening: JupyterLab would restore the tabs of the one before.
+    yield lambda path: f"http://127.0.0.1:{port}/lab/workspaces/w{next(number)}/tree/{path}?token={token}", course
     process.terminate()
     try:
         process.wait(20)
@@ -81,6 +84,10 @@ class Notebook:
         self.page.goto(address)
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
         self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=90_000, state="attached")
+        self.page.wait_for_function(
+            "() => { const w = window.jupyterapp?.shell.currentWidget; return w?.context?.isReady"
+            " && w.content.widgets.length > 3 && w.context.sessionContext.session?.kernel?.status === 'idle'; }",
+            timeout=90_000)
         return self
 
     def shot(self, step: str) -> Path:
@@ -132,10 +139,22 @@ class Notebook:
     def run(self, text: str, timeout_s: float = 60):
         """Run the cell that holds `text` with Shift+Enter; its output area."""
         cell = self.cell(text)
+        before = self._count(text)
         cell.locator(".cm-content").click()
         self.page.keyboard.press("Shift+Enter")
+        deadline = time.monotonic() + timeout_s
+        while self._count(text) in (before, None):
+            assert time.monotonic() < deadline, f"the cell with {text!r} did not come to its end"
+            time.sleep(0.1)
         self.wait_idle(timeout_s)
         return self.cell(text).locator(".jp-OutputArea")
+
+    def _count(self, text: str) -> int | None:
+        """The execution count of the code cell that holds `text`; None while it runs or before."""
+        return self.page.evaluate(
+            """text => window.jupyterapp.shell.currentWidget.content.widgets.find(
+                 w => w.model.type === 'code' && w.model.sharedModel.getSource().includes(text))?.model.executionCount""",
+            text)
 
 
 @pytest.fixture
@@ -147,7 +166,6 @@ def notebook(lab, browser, request):
     def open_one(path: str, width: int = 1280, height: int = 800, dark: bool = False) -> Notebook:
         context = browser.new_context(viewport={"width": width, "height": height})
         page = context.new_page()
-        page.add_init_script("window.jupyterlab_expose = true")
         opened.append(context)
         shown = Notebook(page, request.node.name.replace("[", "-").rstrip("]"))
         return shown.open(address(path))

@@ -105,7 +105,7 @@ class BlockManager:
     def add(self, seq: Hashable, n_tokens: int, *, prefix: Iterable[int] = ()) -> None:
         """Start a sequence of `n_tokens` tokens, the first of them in the full blocks `prefix` of others.
 
-        Raises ValueError for an id in use or fewer tokens than the prefix holds.
+        Raises ValueError for an id in use, a free block in the prefix or fewer tokens than the prefix holds.
         """
         self._check_new(seq)
         prefix = list(prefix)
@@ -113,6 +113,8 @@ class BlockManager:
         non_negative(n_tokens=n_tokens)
         if n_tokens < shared_tokens:
             raise ValueError(f"n_tokens must be at least the prefix's {shared_tokens}, got {n_tokens}")
+        if not all(map(self.allocator.ref_count, prefix)):
+            raise ValueError(f"prefix must name allocated blocks, got {prefix}")
         self._check_room(ceil(n_tokens / self.block_size) - len(prefix))
         for block in prefix:
             self.allocator.share(block)

@@ -132,7 +132,8 @@ def attention_roofline_ms(n: int, d: int, heads: int, hbm_elements_per_head: int
              peak_tflop_s=peak_tflop_s, mem_gb_s=mem_gb_s)
     compute_ms = 4 * n * n * d * heads / (peak_tflop_s * 1e9)
     memory_ms = hbm_elements_per_head * heads * item_bytes / (mem_gb_s * 1e6)
-    return {"compute_ms": compute_ms, "memory_ms": memory_ms, "bound": "memory" if memory_ms >= compute_ms else "compute"}
+    bound = "memory" if memory_ms >= compute_ms else "compute"
+    return {"compute_ms": compute_ms, "memory_ms": memory_ms, "bound": bound}
 
 
 def traffic_curves(ns: Sequence[int], d: int, sram_kib: float, peak_tflop_s: float, mem_gb_s: float, *,
@@ -148,7 +149,8 @@ def traffic_curves(ns: Sequence[int], d: int, sram_kib: float, peak_tflop_s: flo
     curves: dict[str, np.ndarray] = {"n": np.asarray(ns)}
     for algorithm, tile in blocks.items():
         elements = [attention_hbm_elements(int(n), d, *tile, algorithm) for n in ns]
-        roofs = [attention_roofline_ms(int(n), d, 1, e, item_bytes, peak_tflop_s, mem_gb_s) for n, e in zip(ns, elements)]
+        roofs = [attention_roofline_ms(int(n), d, 1, moved, item_bytes, peak_tflop_s, mem_gb_s)
+                 for n, moved in zip(ns, elements)]
         curves[f"{algorithm}_bytes"] = np.array(elements) * item_bytes
         curves[f"{algorithm}_ms"] = np.array([max(roof["compute_ms"], roof["memory_ms"]) for roof in roofs])
         curves[f"{algorithm}_bound"] = np.array([roof["bound"] for roof in roofs])

@@ -61,7 +61,7 @@ def merge_pair(o1: np.ndarray, lse1: np.ndarray, o2: np.ndarray, lse2: np.ndarra
     """`merge_partials` of two: o (N, d) and lse (N,) of both sides give the combined o and lse.
 
     >>> o, lse = merge_pair(np.array([[1.0]]), np.array([0.0]), np.array([[3.0]]), np.log([3.0]))
-    >>> o.item(), round(lse.item(), 6)
+    >>> round(o.item(), 6), round(lse.item(), 6)
     (2.5, 1.386294)
     """
     return merge_partials(np.stack([o1, o2]), np.stack([lse1, lse2]))

@@ -10,14 +10,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from utils.cost.checks import non_negative, positive
+from utils.cost.checks import positive
 
 Policy = Literal["paged", "max", "pow2", "oracle"]
 
 
 @dataclass(frozen=True)
 class SimResult:
-    """A whole run. `utilization` is tokens over slots held, both summed over all steps."""
+    """A whole run. `utilization` is tokens over slots held by requests, both summed over all steps."""
 
     steps: int
     mean_batch: float
@@ -42,6 +42,7 @@ class _Request:
 
 
 class _Memory(Protocol):
+    def most(self, request: _Request) -> int: ...           # slots that the request will need at the end
     def admit(self, request: _Request) -> bool: ...
     def grow(self, request: _Request) -> bool: ...
     def release(self, request: _Request) -> None: ...
@@ -52,6 +53,9 @@ class _Paged:
 
     def __init__(self, num_blocks: int, block_size: int) -> None:
         self.free, self.block_size = num_blocks, block_size
+
+    def most(self, request: _Request) -> int:
+        return ceil((request.prompt + request.output) / self.block_size) * self.block_size
 
     def _hold(self, request: _Request, length: int) -> bool:
         more = ceil(length / self.block_size) - request.held // self.block_size
@@ -76,11 +80,11 @@ class _Contiguous:
     """One interval a request, sized at admission and placed first-fit, so gaps between intervals stay unused."""
 
     def __init__(self, slots: int, size: Callable[[_Request], int]) -> None:
-        self.slots, self.size = slots, size
+        self.slots, self.most = slots, size
         self.taken: list[_Request] = []  # by position
 
     def admit(self, request: _Request) -> bool:
-        size, start = self.size(request), 0
+        size, start = self.most(request), 0
         for index, other in enumerate([*self.taken, None]):
             stop = other.start if other else self.slots
             if stop - start >= size:
@@ -102,7 +106,7 @@ def _reservation(policy: Policy, max_len: int) -> Callable[[_Request], int]:
     """Slots that Orca's variants reserve (Kwon et al. 2023, section 6.1)."""
     sizes: dict[str, Callable[[_Request], int]] = {
         "max": lambda r: max_len,
-        "pow2": lambda r: r.prompt + (1 << (r.output - 1).bit_length()),
+        "pow2": lambda r: min(max_len, r.prompt + (1 << (r.output - 1).bit_length())),
         "oracle": lambda r: r.prompt + r.output,
     }
     if policy not in sizes:
@@ -120,17 +124,13 @@ def simulate_paging(prompt_lens: Sequence[int], output_lens: Sequence[int], bloc
     rounded up to a power of two, or the exact length. Raises ValueError for lengths below 1 or above max_len,
     MemoryError for a request that an empty pool cannot hold.
     """
-    requests = _requests(prompt_lens, output_lens, max_len)
     positive(block_size=block_size, num_blocks=num_blocks)
-    paged = policy == "paged"
-    memory: _Memory = (_Paged(num_blocks, block_size) if paged
-                       else _Contiguous(num_blocks * block_size, _reservation(policy, max_len)))
-    for r in requests:
-        need = r.prompt + r.output if paged else memory.size(r)
-        if need > num_blocks * block_size:
-            raise MemoryError(f"out of KV blocks: a request needs {need} slots, the pool has {num_blocks * block_size}")
-
-    waiting, running = deque(requests), []
+    slots = num_blocks * block_size
+    memory: _Memory = (_Paged(num_blocks, block_size) if policy == "paged"
+                       else _Contiguous(slots, _reservation(policy, max_len)))
+    waiting, running = deque(_requests(prompt_lens, output_lens, max_len)), []
+    if (most := max(map(memory.most, waiting))) > slots:
+        raise MemoryError(f"out of KV blocks: a request needs {most} slots, the pool has {slots}")
     preemptions = recomputed = 0
     batches, live, held = [], [], []
     while waiting or running:

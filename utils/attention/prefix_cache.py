@@ -81,7 +81,8 @@ class PrefixCache:
 
     def evict(self, n: int) -> list[int]:
         """Free up to `n` blocks that no sequence references; their ids in the order of eviction."""
-        idle = [(e.used, -e.depth, digest) for digest, e in self._entries.items() if self.allocator.ref_count(e.block) == 1]
+        idle = [(entry.used, -entry.depth, digest) for digest, entry in self._entries.items()
+                if self.allocator.ref_count(entry.block) == 1]
         blocks = [self._entries.pop(digest).block for _, _, digest in sorted(idle)[:n]]
         for block in blocks:
             self.allocator.free(block)

@@ -87,7 +87,7 @@ def shrink_mlp(model: DigitsMLP, keep: Sequence[Tensor]) -> DigitsMLP:
     6570
     """
     keep = _checked(model, keep)
-    small = DigitsMLP(tuple(map(len, keep)))
+    small = DigitsMLP(tuple(map(len, keep))).to(model.linears[0].weight)  # same dtype and device
     rows = [*keep, torch.arange(10)]
     columns = [torch.arange(64), *keep]
     with torch.no_grad():
@@ -145,7 +145,9 @@ def shrink_conv_pair(conv1: nn.Conv2d, bn: nn.BatchNorm2d | None, conv2: nn.Conv
     index = _distinct_indices(keep, conv1.out_channels)
     first = _conv_like(conv1, conv1.in_channels, len(index))
     second = _conv_like(conv2, len(index), conv2.out_channels)
-    norm = None if bn is None else type(bn)(len(index), bn.eps, bn.momentum, bn.affine, bn.track_running_stats)
+    norm = None
+    if bn is not None:
+        norm = type(bn)(len(index), bn.eps, bn.momentum, bn.affine, bn.track_running_stats).to(conv1.weight)
     with torch.no_grad():
         _copy_state(conv1, first, lambda _, value: value[index])
         _copy_state(conv2, second, lambda name, value: value[:, index] if name == "weight" else value)
@@ -158,7 +160,7 @@ def shrink_conv_pair(conv1: nn.Conv2d, bn: nn.BatchNorm2d | None, conv2: nn.Conv
 def _conv_like(conv: nn.Conv2d, c_in: int, c_out: int) -> nn.Conv2d:
     new = nn.Conv2d(c_in, c_out, conv.kernel_size, conv.stride, conv.padding, conv.dilation,
                     bias=conv.bias is not None, padding_mode=conv.padding_mode)
-    return new.to(conv.weight.dtype)
+    return new.to(conv.weight)  # same dtype and device
 
 
 def _copy_state(old: nn.Module, new: nn.Module, select: Callable[[str, Tensor], Tensor]) -> None:

@@ -110,9 +110,9 @@ class MatchedLayer:
     ops: OpCount
 
     def intensity(self, item_bytes: int = 4) -> float:
-        """FLOP per byte when input, output (of the input's size) and parameters each cross memory once."""
+        """FLOP per byte, two FLOPs a MAC; input, output (of the input's size) and parameters cross memory once."""
         params = sum(p.numel() for p in self.module.parameters())
-        return self.ops.flops / (item_bytes * (2 * prod(self.shape) + params))
+        return 2 * self.ops.macs / (item_bytes * (2 * prod(self.shape) + params))
 
 
 def matched_layers(channels: int = 256, size: int = 28) -> list[MatchedLayer]:

@@ -112,8 +112,8 @@ def mutual_information_bits(a: np.ndarray, b: np.ndarray) -> float:
     >>> mutual_information_bits(np.array([0, 0, 1, 1]), np.array([5, 5, 7, 7]))
     1.0
     """
-    joint = np.zeros((np.max(a) + 1, np.max(b) + 1))
-    np.add.at(joint, (a, b), 1 / len(a))
-    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    joint = np.zeros((np.max(a) + 1, np.max(b) + 1), np.int64)
+    np.add.at(joint, (a, b), 1)
+    expected = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True) / len(a)  # counts if independent
     seen = joint > 0
-    return float((joint[seen] * np.log2(joint[seen] / independent[seen])).sum())
+    return float((joint[seen] * np.log2(joint[seen] / expected[seen])).sum() / len(a))

@@ -81,17 +81,21 @@ class MoELayer(nn.Module):
 
     def route(self, tokens: Tensor) -> Routing:
         """Routing of tokens (T, d_model)."""
+        return self._choose(self.router(tokens))
+
+    def _choose(self, logits: Tensor) -> Routing:
         bias = self.selection_bias if self.balance == "bias" else None
-        return route_topk(self.router(tokens), self.k, self.renormalize, bias)
+        return route_topk(logits, self.k, self.renormalize, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = x.reshape(-1, x.shape[-1])  # (T, d)
-        routing = self.route(tokens)
+        logits = self.router(tokens)              # (T, E)
+        routing = self._choose(logits)
         keep = torch.ones_like(routing.indices, dtype=torch.bool)
         if self.capacity_factor is not None:
             capacity = expert_capacity(len(tokens), self.num_experts, self.k, self.capacity_factor)
             keep, _ = capacity_mask(routing.indices, self.num_experts, capacity)
-        self.stats = self._statistics(tokens, routing, keep)
+        self.stats = self._statistics(logits, routing, keep)
 
         y = torch.zeros_like(tokens)
         for e, expert in enumerate(self.experts):
@@ -102,11 +106,13 @@ class MoELayer(nn.Module):
             y = y + expert(tokens)
         return y.reshape(x.shape)
 
-    def _statistics(self, tokens: Tensor, routing: Routing, keep: Tensor) -> MoEStats:
-        load = torch.bincount(routing.indices.reshape(-1), minlength=self.num_experts)
-        return MoEStats(load, 1 - float(keep.double().mean()),
-                        load_balancing_loss(routing.probs, routing.indices, self.num_experts),
-                        router_z_loss(self.router(tokens)))
+    def _statistics(self, logits: Tensor, routing: Routing, keep: Tensor) -> MoEStats:
+        return MoEStats(
+            load=torch.bincount(routing.indices.reshape(-1), minlength=self.num_experts),
+            dropped_fraction=1 - float(keep.double().mean()),
+            aux_loss=load_balancing_loss(routing.probs, routing.indices, self.num_experts),
+            z_loss=router_z_loss(logits),
+        )
 
     def balancing_loss(self, coefficient: float) -> Tensor:
         """The term to add to the training loss: coefficient * aux_loss with balance "aux", else 0."""

@@ -39,7 +39,7 @@ class RouterHistory:
 
 
 def record_router(num_experts: int = 8, k: int = 1, balance: Balance = "none", aux_coefficient: float = 0.02,
-                  steps: int = 120, tokens: int = 600, seed: int = 0) -> RouterHistory:
+                  steps: int = 200, tokens: int = 600, seed: int = 0) -> RouterHistory:
     """Really train a sparse classifier on the digits' first two principal components, and keep its routers.
 
     Only the first `tokens` images are used. Entry 0 of the history is the untrained router, entry s that after s
@@ -91,7 +91,8 @@ def routing_snapshot(history: RouterHistory, step: int, capacity_factor: float) 
     }
 
 
-def router_regions(history: RouterHistory, step: int, resolution: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def router_regions(history: RouterHistory, step: int,
+                   resolution: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(x, y, expert): the first choice on a grid around the tokens; x and y (resolution,), expert (y, x)."""
     low, high = history.tokens.min(0) - 0.3, history.tokens.max(0) + 0.3
     x, y = (np.linspace(a, b, resolution, dtype=np.float32) for a, b in zip(low, high))

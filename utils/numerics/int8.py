@@ -79,8 +79,9 @@ def affine_qparams(lo: float, hi: float, qmin: int, qmax: int, *, symmetric: boo
 
 
 def symmetric_qparams(x: ArrayLike, bits: int = 8) -> QParams:
-    """Zero point 0 and scale max|x| / (2^(bits-1) - 1) (1.0 if all are zero), on the restricted range, e.g. [-127, 127].
+    """Zero point 0 and scale max|x| / (2^(bits-1) - 1), on the restricted range, e.g. [-127, 127].
 
+    The scale is 1.0 if all values are zero.
     Raises ValueError for fewer than 2 bits, an empty `x`, or values that are not finite.
     """
     if bits < 2:

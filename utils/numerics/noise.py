@@ -104,7 +104,7 @@ def compare_formats(x: ArrayLike, names: Sequence[str]) -> list[dict[str, object
     """
     x = np.asarray(x, dtype=np.float64)
     if x.size == 0 or not np.isfinite(x).all():
-        raise ValueError(f"x must be finite and not empty, got {np.count_nonzero(np.isfinite(x))} finite of {x.size}")
+        raise ValueError(f"x must be finite and not empty, got {np.isfinite(x).sum()} finite of {x.size}")
     rows: list[dict[str, object]] = []
     for name in names:
         if name == "int8":
@@ -143,7 +143,7 @@ def ruler_data(fmt_a: str, fmt_b: str, x: ArrayLike) -> dict[str, np.ndarray]:
     """
     x = np.asarray(x, dtype=np.float64).ravel()
     if not np.isfinite(x).all() or not x.any():
-        raise ValueError(f"x must be finite and not all zero, got {np.count_nonzero(np.isfinite(x))} finite of {x.size}")
+        raise ValueError(f"x must be finite and not all zero, got {np.isfinite(x).sum()} finite of {x.size}")
     borders = np.abs(x).max() * 2.0**_BINADES
     edges = np.concatenate([-borders[::-1], borders])
     data: dict[str, np.ndarray] = {"edges": edges, "x_counts": np.histogram(x, edges)[0]}

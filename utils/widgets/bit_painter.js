@@ -9,7 +9,7 @@ color:var(--ink);font:14px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);max
 .bp .bp-line{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:6px 0}
 .bp button{font:inherit;font-size:13px;color:var(--ink);background:var(--bg2);border:1px solid var(--line);border-radius:5px;
 padding:2px 10px;cursor:pointer}
-.bp button[aria-pressed="true"]{background:var(--e);color:var(--bg);border-color:var(--e)}
+.bp .bp-line button[aria-pressed="true"]{background:var(--e);color:var(--bg);border-color:var(--e)}
 .bp button:focus-visible,.bp .bp-bit:focus-visible,.bp input:focus-visible{outline:3px solid #E69F00;outline-offset:1px}
 .bp input{font:13px var(--jp-code-font-family,monospace);color:var(--ink);background:var(--bg);border:1px solid var(--line);
 border-radius:4px;padding:2px 6px;width:11em}

@@ -86,8 +86,8 @@ def draw_beats(clock_mhz: float = 1750) -> tuple[Figure, str]:
     ax.set_yticks([*(row + 0.3 for row in range(4)), 4.3], [*(name for name, _ in reversed(BEATS)), "clock shown"])
     ax.grid(False)
     label(ax, "time (cycles of the clock that spec databases quote)", "", "One data pin, one clock, four memories")
-    rates = ", ".join(f"{name} {clock_mhz * t / 1000:g}" for name, t in BEATS)
-    return figure, f"At a quoted clock of {clock_mhz:,g} MHz one pin carries, in Gbit/s: {rates}."
+    rates = ", ".join(f"{clock_mhz * t / 1000:g} Gbit/s ({name})" for name, t in BEATS)
+    return figure, f"At a quoted clock of {clock_mhz:,g} MHz one pin carries {rates}."
 
 
 def one_clock() -> Shown:
@@ -118,9 +118,8 @@ def draw_clock(card: str, convention: str, overclock_pct: int = 0, bus_bits: int
     known = TRANSFERS_PER_CLOCK[spec.mem_type]
     kind = spec.mem_type.upper()
     if convention not in known:
-        told = (f"{kind} is never shown by its {CONVENTIONS[convention]}." if convention == "wck" else
-                f"No table here says how {kind} is {CONVENTIONS[convention]}.")
-        told += f" Choose one of: {', '.join(CONVENTIONS[c] for c in known)}."
+        others = ", ".join(CONVENTIONS[c] for c in known)
+        told = f"{kind} has no “{CONVENTIONS[convention]}” here. Choose one of: {others}."
         return f"<p><b>{card}</b> ({kind})</p>", told
     factor = 1 + overclock_pct / 100
     told = clock_card(card, convention, clock_mhz=factor * clock_card(card, convention)["clock_mhz"],
@@ -183,7 +182,7 @@ def clock_figure() -> Any:
     return explorer(draw_clock, {
         "card": widgets.Dropdown(options=[s.name for s in SPECS], value="RX 5700 XT", description="card"),
         "convention": widgets.RadioButtons(options=[(text, key) for key, text in CONVENTIONS.items()],
-                                           value="amdgpu", description="the tool shows the"),
+                                           value="amdgpu", description="the tool shows"),
         "overclock_pct": widgets.IntSlider(value=0, min=-50, max=50, description="overclock (%)"),
         "bus_bits": widgets.SelectionSlider(options=[("the card's own", 0), *((f"{b} bit", b) for b in BUSES)],
                                             value=0, description="bus width"),
@@ -214,7 +213,7 @@ def draw_warp(pattern: str, stride: int, item_bytes: int, offset: int, card: str
     figure, (ax,) = new_figure(9.6, 2.6)
     _draw_lanes(ax, addresses, item_bytes, _sector_places(ax, touched, requested))
     ax.set_title(_warp_title(pattern, stride, item_bytes, offset), fontsize=10.5, color=INK, loc="left")
-    peak = GPUS[card].mem_gb_s
+    peak = memory_spec(card).published_gb_s
     return figure, (
         f"{_sectors(len(touched))} of 32 bytes touched: {32 * len(touched):,} bytes move, {len(requested):,} of them "
         f"are requested ({efficiency:.1%}). On {card} ({peak:,g} GB/s at best) such loads get at most "
@@ -244,8 +243,8 @@ def _sector_places(ax: Axes, touched: Sequence[int], requested: Sequence[int]) -
             x += 0.5
         ax.add_patch(_box(x, 0, 1, 1, "#FBE3B5", edgecolor=GREY))
         places[sector], x = x, x + 1
-    for byte in requested:
-        ax.add_patch(_box(places[byte // 32] + byte % 32 / 32, 0, 1 / 32, 1, ORANGE, linewidth=0))
+    lefts = [places[byte // 32] + byte % 32 / 32 for byte in requested]
+    ax.broken_barh(_runs(lefts), (0, 1), color=ORANGE, linewidth=0)
     ax.set(xlim=(-0.5, x + 0.5), ylim=(-1.1, 5.4), yticks=[0.5, 4.4], xticks=[])
     ax.set_yticklabels([f"{_sectors(len(touched))}\ntouched", "32 lanes"])
     ax.tick_params(length=0)
@@ -258,6 +257,17 @@ def _sector_places(ax: Axes, touched: Sequence[int], requested: Sequence[int]) -
     label(ax, "32-byte sectors in the order of their addresses (dark: requested, light: moved for nothing, "
               "white or ⋯: not moved)", "")
     return places
+
+
+def _runs(lefts: Sequence[float]) -> list[tuple[float, float]]:
+    """(left, width) of the stretches that bytes of width 1/32 cover, neighbours joined."""
+    runs: list[list[float]] = []
+    for left in lefts:
+        if runs and abs(runs[-1][0] + runs[-1][1] - left) < 1e-6:
+            runs[-1][1] += 1 / 32
+        else:
+            runs.append([left, 1 / 32])
+    return [(left, width) for left, width in runs]
 
 
 def _draw_lanes(ax: Axes, addresses: Sequence[int], item_bytes: int, places: dict[int, float]) -> None:
@@ -292,14 +302,18 @@ def warp_figure() -> Any:
         "Warp microscope")
 
 
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
+    """A table for a code cell."""
+    return Shown(table_html(head, rows, caption), _plain_table(head, rows))
+
+
 def access_table() -> Shown:
     """The presets of the microscope as a table: sectors, bytes moved, useful share."""
     rows = []
     for name, addresses in WARP_PRESETS.items():
         sectors, useful = warp_sectors(np.array(addresses), 4), 4 * len(set(addresses))
         rows.append((name, sectors, f"{32 * sectors:,} B", f"{useful} B", f"{useful / (32 * sectors):.1%}"))
-    head = ("32 lanes read 4 bytes each", "sectors", "moved", "requested", "useful share")
-    return Shown(table_html(head, rows), _plain_table(head, rows))
+    return table(("32 lanes read 4 bytes each", "sectors", "moved", "requested", "useful share"), rows)
 
 
 def _plain_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -469,8 +483,7 @@ def stream_table(n: int = 1 << 24, repeats: int = 5) -> Shown:
         for kernel, arrays in (("copy", 2), ("scale", 2), ("add", 3), ("triad", 3)):
             best = stream(kernel, n, repeats=repeats).gb_s_best
             rows.append((kernel, f"{best:.1f}", f"{best * (arrays + 1) / arrays:.1f}"))
-    return Shown(table_html(head, rows, f"torch, float32, {4 * n / 2**20:.0f} MiB an array, one thread"),
-                 _plain_table(head, rows))
+    return table(head, rows, f"torch, float32, {4 * n / 2**20:.0f} MiB an array, one thread")
 
 
 @dataclass(frozen=True)
@@ -483,11 +496,13 @@ class MeasuredRoofline:
 
 
 def measure_roofline(n: int = 4096) -> MeasuredRoofline:
-    """Roofs from a square product in cache and from the triad in DRAM; points from products in DRAM."""
+    """Products in DRAM as points; the roofs are the best rates found, with a square product and STREAM among them."""
     with one_thread():
-        peak = measure_gemm(1024, [1024], 3)[0].gflop_s
-        gb_s = max(stream(kernel, 1 << 24, repeats=4).gb_s_best for kernel in ("add", "triad"))
-        return MeasuredRoofline(tuple(measure_gemm(n, COLUMNS, 3)), peak, gb_s)
+        streams = [stream(kernel, 1 << 24, repeats=4).gb_s_best for kernel in ("add", "triad")]
+        points = measure_gemm(n, COLUMNS, 3)
+        square = measure_gemm(1024, [1024], 5)
+    peak = max(point.gflop_s for point in (*points, *square))
+    return MeasuredRoofline(tuple(points), peak, max(*streams, points[0].gb_s))
 
 
 def roofline_plot(run: MeasuredRoofline) -> Shown:
@@ -505,7 +520,7 @@ def roofline_plot(run: MeasuredRoofline) -> Shown:
     ax.text(turn, 1.1, f" ridge {turn:.1f} FLOP/byte", fontsize=9, color=INK, va="bottom")
     ax.set(xscale="log", yscale="log", xlim=(0.1, 1000), ylim=(1, 2 * run.peak_gflop_s))
     label(ax, "arithmetic intensity (FLOP per byte of DRAM traffic)", "GFLOP/s",
-          f"This machine's CPU, one thread: roofs {run.mem_gb_s:.0f} GB/s and {run.peak_gflop_s:.0f} GFLOP/s, measured")
+          f"This machine's CPU, one thread; best found: {run.mem_gb_s:.0f} GB/s, {run.peak_gflop_s:.0f} GFLOP/s")
     first, last = run.points[0], run.points[-1]
     return _shown(figure, (
         f"Matrix × vector: {first.gb_s:.1f} GB/s, {first.gb_s / run.mem_gb_s:.0%} of the memory roof, and only "

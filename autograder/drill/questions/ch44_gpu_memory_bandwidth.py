@@ -6,7 +6,8 @@ from ..question import Choice, Numeric, Open
 
 
 def _draw_gddr6(rng):
-    return {"clock": int(rng.integers(50, 101)) * 25, "bus": int(rng.integers(2, 13)) * 32}
+    clock, bus = int(rng.integers(50, 101)) * 25, int(rng.integers(2, 13)) * 32
+    return {"clock": clock, "bus": bus, "rate": f"{clock * 8:,}"}
 
 
 def _gddr6(v, factor=8):
@@ -15,7 +16,8 @@ def _gddr6(v, factor=8):
 
 def _draw_hbm(rng):
     rate = (2.0, 2.4, 3.2, 5.2, 6.25, 6.4, 8.0)[int(rng.integers(7))]
-    return {"stacks": int(rng.integers(2, 9)), "rate": rate}
+    stacks = int(rng.integers(2, 9))
+    return {"stacks": stacks, "rate": rate, "pins": f"{stacks * 1024:,}"}
 
 
 def _hbm(v):
@@ -24,7 +26,8 @@ def _hbm(v):
 
 def _draw_decode(rng):
     bandwidth = (300, 448, 936, 1008, 1555, 2039, 3350, 4800)[int(rng.integers(8))]
-    return {"params": int(rng.integers(1, 71)), "bits": (4, 4.5, 8, 16)[int(rng.integers(4))], "bandwidth": bandwidth}
+    params, bits = int(rng.integers(1, 71)), (4, 4.5, 8, 16)[int(rng.integers(4))]
+    return {"params": params, "bits": bits, "bandwidth": bandwidth, "gb": f"{params * bits / 8:g}"}
 
 
 def _tokens(v):
@@ -33,9 +36,9 @@ def _tokens(v):
 
 def _draw_kernel(rng):
     peak = (320, 448, 936, 1008, 1555, 2039, 3350)[int(rng.integers(7))]
-    read, written = int(rng.integers(2, 40)) * 50, int(rng.integers(1, 30)) * 50
-    ms = round((read + written) / peak / float(rng.uniform(0.2, 0.9)), 3)
-    return {"read": read, "written": written, "ms": ms, "peak": peak}
+    read, written = int(rng.integers(2, 40)) * 50, int(rng.integers(4, 30)) * 50
+    ms = round((read + written) / peak / float(rng.uniform(0.25, 0.9)), 3)
+    return {"read": read, "written": written, "ms": ms, "peak": peak, "gb_s": f"{(read + written) / ms:.1f}"}
 
 
 def _share(v):
@@ -46,8 +49,8 @@ QUESTIONS = [
     Numeric(
         "44.gddr6", 1, "A GDDR6 memory has a command clock of {clock} MHz and a bus of {bus} bits. What is its peak bandwidth in GB/s?",
         _draw_gddr6, _gddr6,
-        "GDDR6 moves 8 bits a pin per cycle of the command clock: {clock} × 8 = the data rate in Mbit/s, times {bus} pins, "
-        "over 8 bits and 1000: {answer} GB/s.",
+        "GDDR6 moves 8 bits a pin per cycle of the command clock: {clock} MHz × 8 = {rate} Mbit/s. Times {bus} pins, over 8 bits a "
+        "byte and 1000: {answer} GB/s.",
         unit="GB/s", rtol=0.005,
         traps=((lambda v: _gddr6(v, 2), "That is the factor 2 of DDR. GDDR6 moves 8 bits per cycle of its command clock."),
                (lambda v: _gddr6(v, 4), "Factor 4 belongs to GDDR5. GDDR6 moves 8 bits per cycle of its command clock."),
@@ -56,16 +59,16 @@ QUESTIONS = [
     Numeric(
         "44.hbm", 1, "A GPU has {stacks} HBM stacks of 1024 bits; each pin carries {rate} Gbit/s. What is the bandwidth in TB/s?",
         _draw_hbm, _hbm,
-        "{stacks} × 1024 pins × {rate} Gbit/s / 8 = GB/s; over 1000: {answer} TB/s.",
+        "{stacks} × 1024 = {pins} pins. Times {rate} Gbit/s, over 8 bits a byte and 1000: {answer} TB/s.",
         unit="TB/s", rtol=0.01,
         traps=((lambda v: 2 * _hbm(v), "The pin rate is given; the factor 2 is inside it already."),
                (lambda v: 8 * _hbm(v), "These are Tbit/s. Divide by 8."),
                (lambda v: _hbm(v) / v["stacks"], "That is one stack."))),
     Numeric(
-        "44.decode", 2, "A dense model has {params} billion weights of {bits} bits and runs on a GPU with {bandwidth} GB/s. At "
-        "batch 1 with an empty cache, how many tokens/s are possible at most?",
+        "44.decode", 2, "A dense model has {params} billion weights of {bits} bits and runs on a GPU with {bandwidth} GB/s (assume "
+        "that it fits). At batch 1 with an empty cache, how many tokens/s are possible at most?",
         _draw_decode, _tokens,
-        "Each step reads {params} × {bits} / 8 GB of weights. {bandwidth} GB/s over that is {answer} tokens/s.",
+        "Each step reads {params} × {bits} / 8 = {gb} GB of weights. {bandwidth} GB/s over {gb} GB is {answer} tokens/s.",
         unit="tokens/s", rtol=0.01,
         traps=((lambda v: v["bandwidth"] / (v["params"] * v["bits"]), "A byte has 8 bits: the weights are 8 times smaller."),
                (lambda v: v["bandwidth"] / v["params"], "That counts one byte a weight. Use the bits that are given."),
@@ -74,7 +77,7 @@ QUESTIONS = [
         "44.share_of_peak", 2, "A kernel reads {read} MB and writes {written} MB in {ms} ms. The GPU's peak is {peak} GB/s. Which "
         "share of the peak does it reach, in percent?",
         _draw_kernel, _share,
-        "({read} + {written}) MB / {ms} ms are GB/s; over {peak} GB/s: {answer} %.",
+        "({read} + {written}) MB / {ms} ms = {gb_s} GB/s. Over {peak} GB/s that is {answer} %.",
         unit="%", atol=1.0,
         traps=((lambda v: 100 * v["read"] / v["ms"] / v["peak"], "The writes are missing. Both directions share the bus."),
                (lambda v: 100 * v["written"] / v["ms"] / v["peak"], "The reads are missing. Both directions share the bus."),
