@@ -83,7 +83,7 @@ for s in SPECS:
 table(("product", "memory", "MHz", "clock", "bits a cycle", "bus (bit)", "computed (GB/s)", "published (GB/s)"), rows)
 
 # %% [markdown]
-# All agree within 1 %. Vendors round: the V100 has 898 GB/s and is sold with 900. The B200 was announced with 8 TB/s; its current data sheet prints 7.7, and its driver reports 7.67.
+# All agree within 1 %. Vendors round: the V100 has 898 GB/s and is sold with 900. The B200 was announced with 8 TB/s. Its current data sheet prints 7.7 TB/s, and the clock and width that its driver reports give 7.67 TB/s.
 #
 # ### One memory, four clocks
 #

@@ -357,6 +357,11 @@ fill_profile = Exercise(
             "A missing max takes opt if it is there, and min only when opt is missing too.",
             "A missing max copies opt first."),
         Misconception(
+            "zip_hides_rank", lambda lo, opt, hi: _filled(lo, opt, hi, checks="zip"),
+            "`zip` stops at the shorter of its arguments, so shapes of different rank look fine. Compare the lengths "
+            "first.",
+            "Ranks are not compared."),
+        Misconception(
             "compares_tuples", lambda lo, opt, hi: _filled(lo, opt, hi, checks="tuples"),
             "`(1, 9) <= (2, 3)` is True in Python: tuples are compared like words in a dictionary, and the first "
             "difference decides. Compare dimension by dimension.",
@@ -366,11 +371,6 @@ fill_profile = Exercise(
             "opt_not_checked", lambda lo, opt, hi: _filled(lo, opt, hi, checks="ends"),
             "min and max are in order, but opt has to lie between them in every dimension, and to have their rank.",
             "opt can lie outside."),
-        Misconception(
-            "zip_hides_rank", lambda lo, opt, hi: _filled(lo, opt, hi, checks="zip"),
-            "`zip` stops at the shorter of its arguments, so shapes of different rank look fine. Compare the lengths "
-            "first.",
-            "Ranks are not compared."),
         Misconception(
             "not_checked", lambda lo, opt, hi: _filled(lo, opt, hi, checks="none"),
             "The filling is right. trtexec stops here too, and the builder complains minutes later. Now refuse what the "
@@ -750,16 +750,15 @@ summarize_trace = Exercise(
             "of the formula.",
             "trtexec does not interpolate."),
         Misconception(
+            "nearest_rank", lambda *a, **k: _summary(*a, **k, index=_nearest_rank),
+            "Your index is ceil(p·n/100) − 1, which the formula gives when it is computed exactly, or in float32 at the end "
+            "only. trtexec rounds each step to float32: 99 % of 100 queries leaves out 0.99999905, which truncates to 0.",
+            "This is the nearest rank.", also=(lambda *a, **k: _summary(*a, **k, index=_late_float32_index),)),
+        Misconception(
             "float64_index", lambda *a, **k: _summary(*a, **k, index=_float64_index),
             "The index was computed in float64. trtexec uses float32: for 99 % of 100 queries the product is 0.99999905 "
             "there and truncates to 0, so p99 is the maximum.",
-            "The index was computed in float64.",
-            also=(lambda *a, **k: _summary(*a, **k, index=_late_float32_index),)),
-        Misconception(
-            "nearest_rank", lambda *a, **k: _summary(*a, **k, index=_nearest_rank),
-            "Nearest rank, ceil(p·n/100) − 1, is a good rule and another one. Use trtexec's formula, in float32: for 100 "
-            "queries it gives another p99.",
-            "This is the nearest-rank rule."),
+            "The index was computed in float64."),
         Misconception(
             "drops_a_count", lambda *a, **k: _summary(*a, **k, drop="count"),
             "The warm-up is a time in ms, not a number of queries. Look for the first record whose compute starts at or "

@@ -69,8 +69,8 @@ function bitRow(view, state) {
   row.onkeydown = (event) => {
     const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -99, End: 99 };
     if (event.key in moves) view.move(moves[event.key]);
-    else if (event.key === "+" || event.key === "ArrowUp") view.send({ step: 1 });
-    else if (event.key === "-" || event.key === "ArrowDown") view.send({ step: -1 });
+    else if (event.key === "+" || event.key === "ArrowUp") view.step(1);
+    else if (event.key === "-" || event.key === "ArrowDown") view.step(-1);
     else return;
     event.preventDefault();
   };
@@ -90,7 +90,9 @@ function field(view, name, value) {
   input.value = value;
   input.setAttribute("aria-label", name === "hex" ? "the word in hexadecimal" : "the value as a decimal number");
   if (view.model.get("bad") === name) input.classList.add("bp-bad");
-  input.onchange = () => view.send({ [name]: input.value });
+  const send = () => input.value !== value && view.send({ [name]: input.value });
+  input.onchange = send;
+  input.onkeydown = (event) => event.key === "Enter" && send();
   return input;
 }
 
@@ -117,6 +119,7 @@ function otherRows(state) {
 
 function render({ model, el }) {
   const root = element("div", "bp");
+  root.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrows and Enter for itself
   const style = element("style");
   style.textContent = STYLE;
   el.append(style, root);
@@ -132,6 +135,10 @@ function render({ model, el }) {
       view.cursor = index;
       view.focus = true;
       view.send({ flip: index });
+    },
+    step(by) {
+      view.focus = true;
+      view.send({ step: by });
     },
     move(by) {
       const last = model.get("state").bits.length - 1;

@@ -82,7 +82,8 @@ def test_nan_stays_a_quiet_nan_with_its_sign(narrow, infinity, rounding):
 def test_widening_is_exact_and_comes_back():
     for widen, narrow, fmt, infinity in ((f32_bits_from_bf16, bf16_from_f32_bits, BF16, 0x7F80),
                                          (f32_bits_from_fp16, fp16_from_f32_bits, FP16, 0x7C00)):
-        nan = (WORDS16 & 0x7FFF) > infinity
+        magnitude = WORDS16 & 0x7FFF
+        nan = magnitude > infinity
         wide = widen(WORDS16)
         assert wide.dtype == np.uint32
         assert np.array_equal(wide.view(np.float32)[~nan].astype(np.float64), decode(WORDS16[~nan], fmt))
