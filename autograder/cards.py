@@ -77,7 +77,8 @@ def _all_right(judgement: Judgement) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    lines = ['<table class="ag-t"><thead><tr><th></th><th>input</th><th>expected</th><th>yours</th></tr></thead><tbody>']
+    head = "<th></th><th>input</th><th>expected</th><th>yours</th>"
+    lines = [f'<table class="ag-t"><thead><tr>{head}</tr></thead><tbody>']
     for row in rows:
         state, sign = ("ag-ok", "✓ equal") if row.ok else ("ag-no", "✗ differs")
         note = f'<br><span class="ag-soft">{html.escape(row.note)}</span>' if row.note and not row.ok else ""
@@ -127,7 +128,8 @@ def card_text(judgement: Judgement, exercise: Exercise, *, attempt: int = 0) -> 
         return f"○ {judgement.exercise}: not written yet"
     points = f"{judgement.points:g} of {judgement.max_points:g} points"
     if judgement.passed:
-        return f"✓ {judgement.exercise}: right, {points}. {_all_right(judgement)} {exercise.worth_knowing}".strip()
+        told = f"{_all_right(judgement)} {exercise.worth_knowing}".strip()
+        return f"✓ {judgement.exercise}: right, {points}. {told}"
     lines = [f"✗ {judgement.exercise}: not right yet, {points}" + (f", attempt {attempt}" if attempt else "")]
     for row in judgement.rows:
         if row.ok:

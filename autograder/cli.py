@@ -63,7 +63,7 @@ def build(chapters: Chapters = None,
           pictures: Annotated[bool, typer.Option("--pictures", help="Draw the static pictures anew.")] = False) -> None:
     """Turn the masters in solutions/ into the notebooks in course/."""
     from .notebooks import build as builder
-    from .notebooks import start
+    from .notebooks import readme, start
 
     found = find_chapters(chapters or ())
     if pictures:
@@ -73,9 +73,11 @@ def build(chapters: Chapters = None,
             draw_picture(chapter)
     if check:
         stale = [c.stem for c in steps(found, "Comparing") if builder.is_stale(c)]
-        stale += ["00_start_here"] if start.is_stale() else []
-        for stem in stale:
-            out.print(f"✗ course/{stem} is stale: run `make notebooks`", highlight=False)
+        stale = [f"course/{stem}" for stem in stale]
+        stale += ["course/00_start_here"] if start.is_stale() else []
+        stale += ["README.md's table of chapters"] if readme.is_stale() else []
+        for name in stale:
+            out.print(f"✗ {name} is stale: run `make notebooks`", highlight=False)
         if stale:
             raise typer.Exit(1)
         out.print(f"✓ {len(found)} chapters and the start page are up to date", highlight=False)
@@ -84,6 +86,7 @@ def build(chapters: Chapters = None,
         changed = builder.write_chapter(chapter)
         out.print(f"{'✓ built' if changed else '· unchanged'} {chapter.stem}", highlight=False)
     start.write()
+    readme.write()
     if solved:
         from .notebooks.solved import write_solved
 

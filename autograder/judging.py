@@ -282,7 +282,7 @@ def _cheapest_first(oracle: Oracle, found: list[str | None]) -> list[int]:
 
 def _fit(oracle: Oracle, misconception: Misconception, variant: int, outcomes: list[dict],
          found: list[str | None], order: Iterable[int]) -> tuple[int, int] | None:
-    explained = unexplained = 0
+    explained = unexplained = on_values = 0
     for i in order:
         if "error" in outcomes[i] and outcomes[i]["error"]["types"][0] == "NotRun":
             continue
@@ -295,8 +295,12 @@ def _fit(oracle: Oracle, misconception: Misconception, variant: int, outcomes: l
                 continue
             return None
         explained += tells
+        on_values += tells and oracle.cases[i][0] != BAD_INPUT
         unexplained += not tells and not agrees
-    return (-unexplained, explained) if explained else None
+    wrong_values = any(f is not None for f, (group, _) in zip(found, oracle.cases) if group != BAD_INPUT)
+    if not explained or (wrong_values and not on_values):
+        return None  # a mistake that shows on bad input alone does not explain a wrong value
+    return -unexplained, explained
 
 
 def _generic(oracle: Oracle, outcomes: list[dict], found: list[str | None]) -> tuple[str, str]:

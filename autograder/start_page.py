@@ -47,7 +47,7 @@ def chapter_map() -> Shown:
     try:
         rows, note = overview(), ""
     except ProgressError as error:
-        rows, note = _without_progress(), f"Your progress can't be read: {error}."
+        rows, note = _without_progress(), f"Your progress cannot be read: {error}."
     solved, total = sum(r.solved for r in rows), sum(r.exercises for r in rows)
     ready = sum(r.exercises > 0 for r in rows)
     head = note or f"{solved} of {total} exercises solved · {ready} of {len(CHAPTERS)} chapters ready"

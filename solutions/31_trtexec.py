@@ -47,7 +47,7 @@ for release in RELEASES:
 # What the line asks for, in the order in which trtexec does it:
 #
 # 1. Read the ONNX file.
-# 2. **Build** an engine. For each layer TensorRT times several kernels (*tactics*) on this GPU and keeps the fastest. This takes minutes. A *timing cache* keeps the times for the next build.
+# 2. **Build** an engine. For each layer TensorRT times several kernels (*tactics*) on this GPU and keeps the fastest. This can take minutes. A *timing cache* keeps the times for the next build.
 # 3. Save the engine to a file.
 # 4. **Run** the engine in a loop with random inputs, and print a report.
 #
@@ -113,12 +113,14 @@ for text in ("x:1x3x224x224", "x:1X3x224", "images:0:1x3", "x:scalar"):
 # ### What three releases know
 
 # %%
+import textwrap
+
 from utils.engines.trtexec import FLAGS, known_flags
 
 print("options:", {release: len(known_flags(release)) for release in RELEASES})
 for earlier, later in (("8.6", "10.16"), ("10.16", "11.1")):
     gone = sorted(name for name, flag in FLAGS.items() if earlier in flag.releases and later not in flag.releases)
-    print(f"\nin {earlier}, not in {later} ({len(gone)}):\n  " + ", ".join(gone))
+    print(textwrap.fill(f"in {earlier}, not in {later} ({len(gone)}): {', '.join(gone)}", 110, subsequent_indent="  "))
 
 # %% [markdown]
 # Two breaks. Release 10 removed what belonged to Caffe, UFF and the implicit batch, and `--workspace`.
@@ -152,13 +154,13 @@ for name, options in (("10.x", {}), ("11.x", {"cuda_graph": True, "data_transfer
 # A **query** is one run of the engine, with whatever batch it has. At batch 32, 100 queries/s are 3,200 images/s.
 # Each query has four phases. The host enqueues it (**Enqueue**), the inputs are copied to the GPU (**H2D**, host to device), the kernels run (**GPU Compute**), and the outputs are copied back (**D2H**).
 #
-# Take six queries, with the start and end of every phase in ms. The first two are slow, because the device was cold.
+# Take six queries, with the start and end of every phase in ms. The first two are slow, because the device was cold. (Made-up numbers.)
 
 # %%
 from utils.widgets.ch31_trtexec import six_queries
 
 six = six_queries()
-print({key: six[2][key] for key in six[2]})
+print("query 3, in ms:", ", ".join(f"{key[:-2]} {six[2][key]}" for key in list(six[2])[:4]), "…")
 for number, q in enumerate(six, 1):
     print(f"query {number}: enqueue from {q['startEnqMs']:4}, H2D {q['endH2dMs'] - q['startH2dMs']:.1f}, "
           f"compute from {q['startComputeMs']:4} to {q['endComputeMs']:4}, D2H ends {q['endD2hMs']:4}")
@@ -172,7 +174,7 @@ for number, q in enumerate(six, 1):
 from utils.engines.trtexec import format_report
 
 print(f"4 queries / 16.5 ms = {4 / 16.5e-3:.3f} queries/s\n")
-print(format_report(summarize(six, warmup_ms=20)))
+print(format_report(summarize(six, warmup_ms=20, percentiles=(90, 99))))
 
 # %% [markdown]
 # - **Throughput** = queries / wall time. The gaps between the queries count.
@@ -185,7 +187,7 @@ print(format_report(summarize(six, warmup_ms=20)))
 #
 # ### A p99 that is the maximum
 #
-# To find a percentile, trtexec sorts the $n$ latencies and leaves out $\lfloor (1 - p/100)\, n \rfloor$ of them from the top.
+# To find percentile `p` of `n` queries, trtexec sorts the latencies and leaves out `int((1 - p/100) * n)` of them from the top.
 # It computes that in 32-bit floats. For 99 % of 100 queries:
 
 # %%
@@ -209,15 +211,15 @@ for streams in (1, 2, 4):
     trace = simulate_timeline(**(stages | {"streams": streams}))
     summary = summarize(trace, warmup_ms=0)
     elapsed = np.mean([q["endD2hMs"] - q["startEnqMs"] for q in trace])
-    print(f"{streams} streams: {summary.throughput_qps:4.0f} queries/s, Latency {summary.latency.mean_ms:.2f} ms, "
+    print(f"streams={streams}: {summary.throughput_qps:4.0f} queries/s, Latency {summary.latency.mean_ms:.2f} ms, "
           f"from enqueue to result {elapsed:.2f} ms   (simulated)")
 
 # %% [markdown]
 # The throughput rises to 1,000 queries/s, one per 1.0 ms of compute, and stays there. No stage can do better than its own time.
-# The Latency line does not move, because it leaves out the waiting. A user would wait 6.2 ms.
+# The Latency line does not move, because it leaves out the waiting. With 4 streams a user would wait 6.2 ms.
 # On a real GPU the kernels of two streams also slow each other down. So trtexec itself warns that latencies are not accurate with several streams.
 #
-# **Little's law** ties it together: queries in flight = throughput × time in the system. With $s$ queries in flight and $L$ ms each, the throughput is at most $1000\, s / L$ queries/s.
+# **Little's law** ties it together: queries in flight = throughput × time in the system. With 2 queries in flight that take 2.6 ms each, the throughput can't be above 2 / 2.6 ms = 769 queries/s. The first line above comes close.
 #
 # ### Carrying a command over
 
@@ -231,7 +233,7 @@ for target in ("10.16", "11.1"):
         print("   ", line)
 
 # %% [markdown]
-# Note the two lines about precision. Without them the new engine would be FP32, and nobody would know why it is slow.
+# Mind the lines about precision and the two steps before the build. Without them the new engine would be FP32, and nobody would know why it is slow.
 
 # %% [markdown]
 # ## See it
@@ -271,8 +273,11 @@ release_matrix()
 # - Raise `ValueError` for: an empty item (also the empty text), an item without `:`, an empty name (also an empty one in quotes),
 #   and a dimension that is not made of the digits 0–9 only or is below 1. So `X`, signs, blanks, points and missing dimensions are refused.
 #
-# For example `"images:0:1x3x224x224,mask:scalar"` → `{"images:0": (1, 3, 224, 224), "mask": ()}`, `"a:8,b:4x3"` → `{"a": (8,), "b": (4, 3)}`,
-# `"'mask':1x77"` → `{"mask": (1, 77)}`, `"a:1x3,a:2x3"` → `{"a": (2, 3)}`.
+# | text | result |
+# |---|---|
+# | `"images:0:1x3x224x224,mask:scalar"` | `{"images:0": (1, 3, 224, 224), "mask": ()}` |
+# | `"a:8,b:4x3"` | `{"a": (8,), "b": (4, 3)}` |
+# | `"'mask':1x77"` and `"a:1x3,a:2x3"` | `{"mask": (1, 77)}` and `{"a": (2, 3)}` |
 
 # %% exercise="shape_spec"
 def shape_spec(text: str) -> dict[str, tuple[int, ...]]:
@@ -284,7 +289,7 @@ def shape_spec(text: str) -> dict[str, tuple[int, ...]]:
     ### BEGIN SOLUTION
     shapes = {}
     for item in text.split(","):
-        name, colon, dims = item.rpartition(":")
+        name, _, dims = item.rpartition(":")
         if len(name) >= 2 and name.startswith("'") and name.endswith("'"):
             name = name[1:-1]
         if not name:
@@ -309,8 +314,11 @@ check("31.shape_spec", shape_spec)
 # - Raise `ValueError` when the given flags do not name the same tensors, when the shapes of a tensor differ in rank,
 #   or when min ≤ opt ≤ max fails in some dimension. The message must contain the tensor's name.
 #
-# For example `({"x": (1, 3)}, None, {"x": (8, 3)})` → `{"x": ((1, 3), (8, 3), (8, 3))}`, `(None, None, {"x": (8, 3)})` → `{"x": ((8, 3), (8, 3), (8, 3))}`,
-# `({"x": (1, 3)}, {"x": (4, 3)}, None)` → `{"x": ((1, 3), (4, 3), (4, 3))}`.
+# | lo, opt, hi | result |
+# |---|---|
+# | `{"x": (1, 3)}, None, {"x": (8, 3)}` | `{"x": ((1, 3), (8, 3), (8, 3))}` |
+# | `None, None, {"x": (8, 3)}` | `{"x": ((8, 3), (8, 3), (8, 3))}` |
+# | `{"x": (1, 3)}, {"x": (4, 3)}, None` | `{"x": ((1, 3), (4, 3), (4, 3))}` |
 
 # %% exercise="fill_profile"
 def fill_profile(lo: dict | None, opt: dict | None, hi: dict | None) -> dict[str, tuple]:
@@ -348,17 +356,18 @@ check("31.fill_profile", fill_profile)
 #   1. `"not-a-flag"`: the token does not begin with `--`. Report the whole token in place of the flag.
 #   2. `"unknown"`: the flag is not in `known`.
 #   3. `"duplicate"`: a token with the same flag came before. (Take every flag as one that must not be repeated.)
-#   4. `"always-true"`: the flag is in `BOOL`, and the token has a `=`, whatever follows it.
+#   4. `"always-true"`: the flag is in `BOOL` (below: all flags of the three releases that take no value), and the token has a `=`, whatever follows it.
 #   5. `"deprecated"`: the flag is a key of `deprecated`.
 #
-# `BOOL` below holds all flags of the three releases that take no value.
-#
-# For example, with `known={"--onnx", "--best"}` and nothing deprecated, `["--onnx=m", "--best", "--workspace=1", "--best"]` → `[("unknown", "--workspace"), ("duplicate", "--best")]`,
-# and `["--onnx", "m.onnx"]` → `[("not-a-flag", "m.onnx")]`. With `--fp16` known, `["--onnx=m", "--fp16=false"]` → `[("always-true", "--fp16")]`.
-# With `--streams` known and deprecated, `["--onnx=m", "--streams=2"]` → `[("deprecated", "--streams")]`.
+# | argv | known | result |
+# |---|---|---|
+# | `["--onnx=m", "--best", "--workspace=1", "--best"]` | `{"--onnx", "--best"}` | `[("unknown", "--workspace"), ("duplicate", "--best")]` |
+# | `["--onnx", "m.onnx"]` | `{"--onnx"}` | `[("not-a-flag", "m.onnx")]` |
+# | `["--onnx=m", "--fp16=false"]` | `{"--onnx", "--fp16"}` | `[("always-true", "--fp16")]` |
+# | `["--onnx=m", "--streams=2"]` | `{"--onnx", "--streams"}`, deprecated `--streams` | `[("deprecated", "--streams")]` |
 
 # %% exercise="lint_trtexec"
-BOOL = set("""
+SWITCHES = """
 --adjustForDLA --allowGPUFallback --allowWeightStreaming --asyncFileReader --best --bf16 --buildDLAStandalone --buildOnly
 --consistency --continue --cpuOnly --directIO --distributiveIndependence --dryRun --dumpKernelText --dumpLayerInfo
 --dumpOptimizationProfile --dumpOutput --dumpProfile --dumpRawBindingsToFile --dumpRefit --enablePluginOverride
@@ -369,7 +378,8 @@ BOOL = set("""
 --separateProfileRun --skipInference --stripAllWeights --stripWeights --stronglyTyped --threads --timeDeserialize
 --timeRefit --uffNHWC --uint8AsymmetricQuantizationDLA --useCudaGraph --useManagedMemory --useSpinWait --vc --verbose
 --versionCompatible --weightless
-""".split())
+"""
+BOOL = set(SWITCHES.split())
 
 
 def lint_trtexec(argv: list[str], known: set[str], deprecated: dict[str, str]) -> list[tuple[str, str]]:
@@ -407,14 +417,14 @@ check("31.lint_trtexec", lint_trtexec)
 # - Drop everything before the first record with `startComputeMs >= warmup_ms`. Keep that record and all after it.
 # - Wall time = `endD2hMs` of the last record − `startH2dMs` of the first kept one.
 # - The latency of a query = its H2D + compute + D2H durations (end − start of each).
-# - Percentile $p$ (0 to 100) of $n$ sorted latencies is the one at index `max(n - 1 - int((1 - p/100) * n), 0)`.
+# - Percentile `p` (0 to 100) of `n` sorted latencies is the one at index `max(n - 1 - int((1 - p/100) * n), 0)`.
 #   Compute `(1 - p/100) * n` in float32 at each of the three steps: divide, subtract, multiply.
 # - No query left: `ValueError`.
 #
 # Return a dict with these keys:
 # `queries` and `warmups` (counts of kept and dropped records), `throughput_qps` (queries per second of wall time),
 # `latency` (a dict in ms with `min`, `max`, `mean`, `median`, and one key `f"p{p:g}"` per percentile, such as `p90`),
-# `compute_cv_pct` (population standard deviation / mean of the compute durations, in percent; divide by $n$, not $n - 1$),
+# `compute_cv_pct` (population standard deviation / mean of the compute durations, in percent; divide by n, not n − 1),
 # `enqueue_bound` (True if the median enqueue duration is more than 0.8 times the median compute duration).
 # The median of an even count is the mean of the middle two. Numbers are compared to 6 digits.
 #
@@ -475,16 +485,18 @@ check("31.summarize_trace", summarize_trace)
 # - Only for 11: add at the end, in this order, `--includeDataTransfers` unless `noDataTransfers` was in `argv`, `--noCudaGraph` unless `useCudaGraph` was, `--noSpinWait` unless `useSpinWait` was. Add none that is there already.
 # - What survives keeps its place, and a rewritten argument takes the place of the old one. Other notes are yours to choose. Another `target`: `ValueError`.
 #
-# For example, with `old = ["--onnx=m", "--explicitBatch", "--workspace=1024", "--best"]` and target 10: `["--onnx=m", "--memPoolSize=workspace:1024M", "--best"]`.
-# With target 11: `["--onnx=m", "--memPoolSize=workspace:1024M", "--includeDataTransfers", "--noCudaGraph", "--noSpinWait"]` and a note about precision.
-# `(["--loadEngine=e", "--batch=8", "--streams=2"], 10, "data", (3, 224, 224))` gives `["--loadEngine=e", "--shapes=data:8x3x224x224", "--infStreams=2"]`.
-# `(["--onnx=m", "--useCudaGraph"], 11)` gives `["--onnx=m", "--includeDataTransfers", "--noSpinWait"]`.
+# | arguments of the call | arguments that come back |
+# |---|---|
+# | `["--onnx=m", "--explicitBatch", "--workspace=1024", "--best"], 10` | `["--onnx=m", "--memPoolSize=workspace:1024M", "--best"]` |
+# | the same list, 11 (with a note about precision) | `["--onnx=m", "--memPoolSize=workspace:1024M", "--includeDataTransfers", "--noCudaGraph", "--noSpinWait"]` |
+# | `["--loadEngine=e", "--batch=8", "--streams=2"], 10, "data", (3, 224, 224)` | `["--loadEngine=e", "--shapes=data:8x3x224x224", "--infStreams=2"]` |
+# | `["--onnx=m", "--useCudaGraph"], 11` | `["--onnx=m", "--includeDataTransfers", "--noSpinWait"]` |
 
 # %% exercise="migrate_trtexec"
 REPEATABLE = {"staticPlugins", "dynamicPlugins", "setPluginsToSerialize"}
 NO_OPS = {"noDataTransfers", "useSpinWait", "useCudaGraph", "separateProfileRun"}
-PRECISION = set("""best fp16 bf16 fp8 int8 int4 calib calibProfile layerPrecisions layerOutputTypes precisionConstraints
-minShapesCalib optShapesCalib maxShapesCalib""".split())
+PRECISION = {"best", "fp16", "bf16", "fp8", "int8", "int4", "calib", "calibProfile", "layerPrecisions", "layerOutputTypes",
+             "precisionConstraints", "minShapesCalib", "optShapesCalib", "maxShapesCalib"}
 
 
 def migrate_trtexec(
@@ -522,9 +534,7 @@ def migrate_trtexec(
     if present & {"deploy", "model", "uff", "output"}:
         raise ValueError("only ONNX models are read: convert to ONNX")
     renamed = {"buildOnly": "skipInference", "streams": "infStreams", "plugins": "staticPlugins"}
-    free = REPEATABLE | {""}
-    if "profile" in present:
-        free = free | {"profile", "minShapes", "optShapes", "maxShapes"}
+    free = REPEATABLE | {""} | ({"profile", "minShapes", "optShapes", "maxShapes"} if "profile" in present else set())
     kept, notes, seen = [], [], set()
     for arg in argv:
         new = rewritten(arg)
@@ -587,8 +597,8 @@ from utils.engines.stream_sweep import four_layer_cnn
 
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "trace.json"
-    run = ortexec(four_layer_cnn(), {"x": (1, 3, 64, 64)}, duration_s=0.5, warm_up_ms=100, export_times=file)
-    again = summarize(json.loads(file.read_text()), warmup_ms=100)
+    run = ortexec(four_layer_cnn(), {"x": (1, 3, 64, 64)}, duration_s=0.5, warm_up_ms=100, percentile=(99,), export_times=file)
+    again = summarize(json.loads(file.read_text()), warmup_ms=100, percentiles=(99,))
 print(format_report(run.summary))
 print("\nthe trace gives the same throughput and latencies:",
       (again.throughput_qps, again.latency) == (run.summary.throughput_qps, run.summary.latency))
@@ -639,7 +649,7 @@ source_verdicts()
 # 1. the three defaults that changed, and which of them is not in the Latency line any more;
 # 2. the flags that restore the old measurement;
 # 3. what deleting `--fp16` does to the engine, and where the precision belongs now;
-# 4. a line of the report that can be compared at once (GPU Compute Time), with its condition;
+# 4. which line is disturbed least (GPU Compute Time), and why even that one can differ;
 # 5. that the engine has to be rebuilt, and how to make the numbers stable (locked clocks, enough queries, coefficient of variation).
 
 # %% [markdown] task="explain" points=5
@@ -648,7 +658,7 @@ source_verdicts()
 # With `--includeDataTransfers --noCudaGraph --noSpinWait` the old measurement comes back.
 # Deleting `--fp16` made the command run, but the network is strongly typed now. If the ONNX file is FP32, so is the engine, and it may well be slower.
 # The precision goes into the model first, with AutoCast for FP16 or Q/DQ nodes for INT8.
-# Until then I would compare GPU Compute Time only, and only between engines of the same precision.
+# Until then GPU Compute Time says most, but only for engines of one precision, and a CUDA graph can shorten it by closing the gaps between kernels.
 # Both engines are built anew by their own release. I lock the clocks, run some thousand queries, look at the coefficient of variation, and then compare medians and throughput.
 # ### END SOLUTION
 
@@ -665,13 +675,11 @@ practise("31")
 #
 # | term | 中文 | meaning |
 # |---|---|---|
-# | engine, plan | 引擎 | the built network, tied to a GPU and a release |
 # | optimization profile | 优化配置 | min, opt and max shapes that an engine is built for |
 # | explicit batch | 显式批 | the batch is an ordinary dimension of the input |
 # | workspace | 工作区 | scratch memory that a tactic may use |
 # | tactic | 策略 | one of several kernels that can compute a layer |
 # | timing cache | 计时缓存 | stored kernel times that later builds reuse |
-# | query | 查询 | one run of the engine, with its whole batch |
 # | enqueue time | 入队时间 | host time to submit a query |
 # | warm-up | 预热 | first queries, which are not counted |
 # | H2D, D2H | 主机到设备/设备到主机拷贝 | copies of the inputs and the outputs |

@@ -6,17 +6,17 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
 from utils.engines import trtexec
-from utils.widgets.ch31_trtexec import SOURCE_COMMANDS, six_queries
 from utils.engines.trtexec_flags import PRECISION_FLAGS
 from utils.engines.trtexec_report import PHASES, trace_record
+from utils.widgets.ch31_trtexec import SOURCE_COMMANDS, six_queries
 
-from ..compare import close, exact, prop
+from ..compare import brief, close, exact, prop
 from ..exercise import Case, Exercise, Misconception
 
 Shape = tuple[int, ...]
@@ -373,9 +373,10 @@ fill_profile = Exercise(
             "opt can lie outside."),
         Misconception(
             "not_checked", lambda lo, opt, hi: _filled(lo, opt, hi, checks="none"),
-            "The filling is right. trtexec stops here too, and the builder complains minutes later. Now refuse what the "
-            "builder will refuse: other tensors, another rank, min <= opt <= max broken in some dimension.",
-            "Nothing is checked yet."),
+            "The filling is right. trtexec stops here too, and the builder complains minutes later. It refuses three things: "
+            "flags that name other tensors, another rank, and min <= opt <= max broken in some dimension. Which of them "
+            "get through?",
+            "Not everything is refused."),
     ],
     alternatives=[_filled, _fill_by_cases, _fill_by_table],
     hints=(
@@ -395,7 +396,7 @@ def _lint(argv: list[str], known: set[str], deprecated: dict[str, str], *, merge
           flag_of: Callable[[str], str] = lambda t: t.partition("=")[0], prefix: bool = False,
           unknown_twice: str = "", deprecated_first: bool = False, all_of_them: bool = False,
           stray: str = "not-a-flag", stray_cut: bool = False, plain_switch: bool = False,
-          any_value: bool = False) -> list[tuple[str, str]]:
+          any_value: bool = False, most: int = 1) -> list[tuple[str, str]]:
     """A parametrised linter; with its defaults it is right (an independent formulation)."""
     found: list[tuple[str, str]] = []
     count = Counter(flag_of(token) for token in argv)
@@ -415,8 +416,9 @@ def _lint(argv: list[str], known: set[str], deprecated: dict[str, str], *, merge
             checks[0] = ("unknown", False)
         if not token.startswith("--"):
             found.append((stray, flag if stray_cut else token))
-            continue
-        found += [(kind, flag) for kind, holds in checks if holds][:1]
+            if most == 1:
+                continue
+        found += [(kind, flag) for kind, holds in checks if holds][:most]
         if unknown_twice == "both" and not exists and flag in seen:
             found.append(("duplicate", flag))
         seen.add(flag)
@@ -459,7 +461,7 @@ def _lint_by_index(argv: list[str], known: set[str], deprecated: dict[str, str])
         ("unknown", lambda i: flags[i] not in known),
         ("duplicate", lambda i: flags.index(flags[i]) < i),
         ("always-true", lambda i: flags[i] in trtexec.BOOL and len(argv[i]) > len(flags[i])),
-        ("deprecated", lambda i: flags[i] in deprecated.keys()),
+        ("deprecated", lambda i: flags[i] in deprecated),
     )
     kinds = [next((kind for kind, rule in rules if rule(i)), "") for i in range(len(argv))]
     return [(kind, argv[i] if kind == "not-a-flag" else flags[i]) for i, kind in enumerate(kinds) if kind]
@@ -473,6 +475,10 @@ def _ask_lint(command: str | list[str], known: str | set[str], deprecated: dict[
     if deprecated:
         shown += f"   deprecated: {' '.join(deprecated)}"
     return Case(argv=list(argv), known=names, deprecated=deprecated or {}, label=label or shown)
+
+
+def _show_findings(value: Any) -> str:
+    return ", ".join(f"{kind} {flag}" for kind, flag in value) if value else brief(value)
 
 
 _OLD = {"--streams": "use --infStreams", "--explicitBatch": "it has no effect", "--heuristic": "use a level"}
@@ -516,7 +522,7 @@ lint_trtexec = Exercise(
           for command in SOURCE_COMMANDS for release in trtexec.RELEASES),
     ],
     draw=_draw_lint, draws=60, time_limit_s=2,
-    compare=exact(),
+    show=_show_findings,
     misconceptions=[
         Misconception(
             "dict_first", lambda a, k, d: _lint(a, k, d, merge=True),
@@ -539,9 +545,10 @@ lint_trtexec = Exercise(
             "A beginning is not a flag."),
         Misconception(
             "unknown_is_duplicate", lambda a, k, d: _lint(a, k, d, unknown_twice="instead"),
-            "One finding a token, and the first kind that fits wins: an unknown flag is unknown each time it comes, and "
-            "never a duplicate.",
-            "An unknown flag is not a duplicate.", also=(lambda a, k, d: _lint(a, k, d, unknown_twice="both"),)),
+            "The kinds have an order, and the first that fits ends the matter: an unknown flag is unknown each time it comes, "
+            "and never a duplicate as well.",
+            "One finding a token.",
+            also=(lambda a, k, d: _lint(a, k, d, unknown_twice="both"), lambda a, k, d: _lint(a, k, d, most=4))),
         Misconception(
             "first_one_too", lambda a, k, d: _lint(a, k, d, all_of_them=True),
             "trtexec takes the first occurrence and trips over the second. So only the second and later ones are "
@@ -588,7 +595,7 @@ def _record(start: float, enq: float, h2d: float, compute: float, d2h: float) ->
     edges = [start]
     for span in (enq, h2d, compute, d2h):
         edges.append(edges[-1] + span)
-    return trace_record(*zip(edges, edges[1:]))
+    return trace_record(*pairwise(edges))
 
 
 SIX = six_queries()
@@ -705,6 +712,12 @@ def _draw_trace(rng: np.random.Generator) -> Case:
     return Case(records, warmup, label=shown)
 
 
+def _show_summary(value: dict[str, Any]) -> str:
+    latency = ", ".join(f"{key} {number:.6g}" for key, number in value["latency"].items())
+    return (f"queries {value['queries']}, warmups {value['warmups']}, throughput_qps {value['throughput_qps']:.6g}, "
+            f"latency: {latency}, compute_cv_pct {value['compute_cv_pct']:.6g}, enqueue_bound {value['enqueue_bound']}")
+
+
 summarize_trace = Exercise(
     id="31.summarize_trace", points=5, difficulty=3, minutes=30, idea="queries over wall time, percentiles in float32",
     reference=trtexec.summarize_trace,
@@ -728,7 +741,7 @@ summarize_trace = Exercise(
     ],
     draw=_draw_trace, draws=60, time_limit_s=5,
     raises=[Case(SIX, 50.0, label="the six queries, warm-up 50 ms"), Case([], 0.0, label="an empty trace")],
-    compare=close(1e-6, 1e-9, dtype="any"),
+    compare=close(1e-6, 1e-9, dtype="any"), show=_show_summary,
     misconceptions=[
         Misconception(
             "inverse_latency", lambda *a, **k: _summary(*a, **k, qps="mean"),
@@ -923,6 +936,8 @@ def _alike(expected: Any, got: Any, case: Case) -> str | None:
     """Whether two answers agree, their notes as far as they are asked about."""
     try:
         same = exact()(expected[0], got[0], case)
+        if not all(isinstance(note, str) for note in (*expected[1], *got[1])) or isinstance(got[1], str):
+            return "notes"
         matters = case.args[1] == 11 and any(_flag(a) in PRECISION_FLAGS for a in case.args[0])
         return same or ("notes" if matters and _mentions(expected[1]) != _mentions(got[1]) else None)
     except Exception:
@@ -934,13 +949,24 @@ _PIECES = ("--explicitBatch", "--explicitPrecision", "--minTiming=1", "--workspa
            "--dynamicPlugins=d.so", "--dynamicPlugins=e.so", "--nvtxMode=verbose", "--nvtxMode=none", "--heuristic",
            "--builderOptimizationLevel=3", "--batch=4", "--shapes=x:2x3", "--best", "--fp16", "--int8", "--calib=c.cache",
            "--noDataTransfers", "--useSpinWait", "--useCudaGraph", "--separateProfileRun", "--verbose", "--avgRuns=5",
-           "--layerPrecisions=l:fp16", "--maxShapes=x:8x3", "--minShapes=x:1x3", "--saveEngine=e", "--noCudaGraph", "--noTF32")
+           "--layerPrecisions=l:fp16", "--maxShapes=x:8x3", "--minShapes=x:1x3", "--minShapes=x:2x3", "--saveEngine=e", "--noCudaGraph", "--noTF32", "m.onnx", "m.onnx")
+_PROFILES = ("--profile=0", "--minShapes=x:1x3", "--optShapes=x:2x3", "--maxShapes=x:4x3", "--profile=1", "--minShapes=x:5x3",
+             "--maxShapes=x:8x3")
 
 
 def _draw_migrate(rng: np.random.Generator) -> Case:
     argv = ["--onnx=m", *(str(p) for p in rng.choice(_PIECES, int(rng.integers(0, 9))))]
+    argv += _PROFILES if rng.random() < 0.2 else ()
     dims = tuple(int(d) for d in rng.integers(1, 9, int(rng.integers(0, 4))))
     return Case(argv, int(rng.choice([10, 11])), str(rng.choice(["input", "x", "images:0"])), dims)
+
+
+def _show_migration(value: Any) -> str:
+    """A list of arguments as one line; with notes, how many of them speak of precision."""
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], list):
+        noted = sum("precision" in note.lower() for note in value[1])
+        return " ".join(value[0]) + (f"   ({noted} note{'s' * (noted != 1)} on precision)" if noted else "")
+    return " ".join(value) if value and isinstance(value, list) else brief(value)
 
 
 _OLD_COMMAND = ["--onnx=m", "--explicitBatch", "--workspace=1024", "--best"]
@@ -964,6 +990,7 @@ migrate_trtexec = Exercise(
               "--setPluginsToSerialize=b"], 11),
         Case(["--onnx=m", "--profile=0", "--minShapes=x:1", "--maxShapes=x:4", "--profile=1", "--minShapes=x:5",
               "--optShapes=x:6", "--maxShapes=x:8", "--optShapes=x:7"], 10),
+        Case(["--onnx=m", "--plugins=a.so", *_PROFILES, "--staticPlugins=b.so", "--fp16", "--fp16"], 10),
         Case(["--onnx=m", "--minShapes=x:1", "--maxShapes=x:4", "--minShapes=x:5", "--optShapes=x:2", "--optShapes=x:3"], 10),
         Case(["--onnx=m", "--batch=4"], 10),
         Case(["--onnx=m", "--batch=4", "--shapes=x:2x3"], 10, "x", (3,)),
@@ -988,7 +1015,7 @@ migrate_trtexec = Exercise(
             Case(["--onnx=m", "--output=prob"], 11, word="convert to ONNX"),
             Case(["--uff=u"], 11, word="convert to ONNX"), Case(["--model=c", "--batch=1"], 10, word="convert to ONNX"),
             Case(["--onnx=m"], 9), Case(["--onnx=m"], 12)],
-    compare=prop(_tells_precision, same=_alike),
+    compare=prop(_tells_precision, same=_alike), show=_show_migration,
     misconceptions=[
         Misconception(
             "workspace_in_kib", lambda *a: _migrated(*a, workspace=lambda n: f"{n}K"),

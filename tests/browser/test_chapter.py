@@ -29,7 +29,7 @@ def test_a_learner_works_through_an_exercise(notebook):
 
     book.write("def bf16_round", TRUNCATES)
     book.run("def bf16_round")
-    for attempt in range(3):
+    for _ in range(3):
         card = book.run('check("26.bf16_round"')
         assert "You are truncating." in card.inner_text() and "✗ differs" in card.inner_text()
     card.locator("summary", has_text="Hint 1 of 3").click()

@@ -7,7 +7,7 @@ import pytest
 
 from autograder.chapters import CHAPTERS, ROOT
 from autograder.exercises import chapter_exercises
-from autograder.notebooks import start
+from autograder.notebooks import readme, start
 from autograder.notebooks.build import build_chapter, is_stale
 from autograder.notebooks.master import read_master
 
@@ -66,6 +66,16 @@ def test_the_first_line_says_where_it_comes_from(number):
 
 def test_the_start_notebook_is_up_to_date():
     assert not start.is_stale(), "run `make notebooks`"
+
+
+def test_the_readme_lists_the_chapters_and_stays_short():
+    assert not readme.is_stale(), "run `make notebooks`"
+    text = readme.PATH.read_text(encoding="utf-8")
+    assert len(text.split("\n")) < 200
+    import re
+
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (ROOT / target).exists(), target
 
 
 def test_links_of_the_start_notebook_lead_somewhere():

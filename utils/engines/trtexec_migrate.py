@@ -156,7 +156,7 @@ def migrate(
         for new in rewritten:
             adapted, note = _adapt(new, target)
             kept += adapted
-            notes += [note] if note else []
+            notes += [note] if note and (new == arg or adapted != [new]) else []  # none about what was just written
     kept, dropped = _collapse(kept)
     notes += dropped
     pre_steps = _pre_steps(present, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from utils.engines.trtexec_flags import RELEASES, deprecated_flags
@@ -64,7 +65,8 @@ class Picture:
         self.figure, self.alt = figure, alt
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/html": f"{figure_html(self.figure, self.alt)}<p>{html.escape(self.alt)}</p>", "text/plain": self.alt}
+        shown = f"{figure_html(self.figure, self.alt)}<p>{html.escape(self.alt)}</p>"
+        return {"text/html": shown, "text/plain": self.alt}
 
 
 # --- anatomy of a query ---------------------------------------------------------------------------
@@ -79,7 +81,7 @@ def six_queries() -> list[dict[str, float]]:
         edges = [float(start)]
         for span in spans:
             edges.append(edges[-1] + span)
-        trace.append(trace_record(*zip(edges, edges[1:])))
+        trace.append(trace_record(*pairwise(edges)))
     return trace
 
 
@@ -95,8 +97,9 @@ def _lanes(ax: Axes, trace: Sequence[Mapping[str, float]], window_ms: float, num
             ax.broken_barh([(start, width)], (row - 0.36, 0.72), facecolor=STREAM_COLOURS[stream], edgecolor="white",
                            hatch=STREAM_HATCHES[stream], linewidth=0.6)
             if width > wide and start + width / 2 < window_ms:
-                ax.text(start + width / 2, row, str(number), ha="center", va="center", fontsize=8, color="white", clip_on=True,
-                        bbox={"boxstyle": "round,pad=0.12", "facecolor": INK, "edgecolor": "none", "alpha": 0.75})
+                box = {"boxstyle": "round,pad=0.12", "facecolor": INK, "edgecolor": "none", "alpha": 0.75}
+                ax.text(start + width / 2, row, str(number), ha="center", va="center", fontsize=8, color="white",
+                        clip_on=True, bbox=box)
     ax.set_yticks(range(4), [name for _, name in reversed(LANES)])
     ax.set_ylim(-0.6, 3.6)
     ax.set_xlim(0, window_ms)
@@ -109,8 +112,8 @@ def anatomy(streams: int, h2d_ms: float, compute_ms: float, d2h_ms: float, enque
     trace = simulate_timeline(streams, h2d_ms, compute_ms, d2h_ms, enqueue_ms, queries=60, **options)
     one = simulate_timeline(1, h2d_ms, compute_ms, d2h_ms, enqueue_ms, queries=12, **options)
     summary = summarize(trace, 0, (99.0,), streams)
-    stages = {"enqueueing": summary.enqueue.mean_ms, "copying in": summary.h2d.mean_ms, "compute": summary.compute.mean_ms,
-              "copying out": summary.d2h.mean_ms}
+    stages = {"enqueueing": summary.enqueue.mean_ms, "copying in": summary.h2d.mean_ms,
+              "compute": summary.compute.mean_ms, "copying out": summary.d2h.mean_ms}
     slowest = max(stages, key=stages.__getitem__)
     return {"trace": trace, "summary": summary, "window_ms": max(one[-1]["endD2hMs"], 1e-3), "slowest": slowest,
             "bound_qps": 1e3 / max(stages[slowest], 1e-9),
@@ -151,10 +154,10 @@ def _anatomy_sentence(state: dict[str, Any], streams: int) -> str:
     summary = state["summary"]
     ratio = summary.enqueue.median_ms / max(summary.compute.median_ms, 1e-9)
     warned = "the enqueue warning is on" if summary.enqueue_bound else "no enqueue warning"
-    return (f"Simulated, {streams} stream{'s' * (streams > 1)} of 60 queries: {summary.throughput_qps:,.0f} queries/s, and the "
-            f"slowest stage ({state['slowest']}) allows {state['bound_qps']:,.0f}. trtexec's Latency is "
-            f"{summary.latency.mean_ms:.2f} ms; from enqueue to result a query takes {state['elapsed_ms']:.2f} ms on average. "
-            f"Enqueueing takes {ratio:.2f} of the compute time: {warned}.")
+    return (f"Simulated, {streams} stream{'s' * (streams > 1)} of 60 queries: {summary.throughput_qps:,.0f} queries/s, "
+            f"and the slowest stage ({state['slowest']}) allows {state['bound_qps']:,.0f}. trtexec's Latency is "
+            f"{summary.latency.mean_ms:.2f} ms; from enqueue to result a query takes {state['elapsed_ms']:.2f} ms on "
+            f"average. Enqueueing takes {ratio:.2f} of the compute time: {warned}.")
 
 
 def anatomy_of_a_query() -> Any:
@@ -172,15 +175,19 @@ def anatomy_of_a_query() -> Any:
         "data_transfers": widgets.Checkbox(value=True, description="data transfers"),
     }
     return explorer(draw_anatomy, knobs, Prediction(
-        "Copy in 0.8 ms, compute 1.0 ms, copy out 0.8 ms. From 1 stream to 2, and then to 4: what happens to the throughput?",
+        "Copy in 0.8 ms, compute 1.0 ms, copy out 0.8 ms. From 1 stream to 2, and then to 4: "
+        "what happens to the throughput?",
         ("it doubles, then doubles again", "it rises by about 30 %, then stays", "it stays the same"), 1,
-        "The compute row has no gaps left with 2 streams, and 1.0 ms a query is 1,000 queries/s. More streams only wait."))
+        "The compute row has no gaps left with 2 streams, and 1.0 ms a query is 1,000 queries/s. "
+        "More streams only wait."))
 
 
 # --- release by flag ------------------------------------------------------------------------------
 
-STATES = {"ok": ("✓", "accepted", "#00785A"), "deprecated": ("!", "deprecated", "#8A5A00"), "unknown": ("✗", "unknown", ORANGE),
-          "runs": ("✓", "runs", "#00785A"), "refused": ("✗", "refused", ORANGE)}
+STATES = {"ok": ("✓", "accepted", GREEN), "deprecated": ("!", "deprecated", "#8A5A00"),
+          "unknown": ("✗", "unknown", ORANGE), "runs": ("✓", "runs", GREEN), "refused": ("✗", "refused", ORANGE)}
+CELL = ("padding:4px 14px 4px 0;text-align:left;vertical-align:top;"
+        "border-bottom:1px solid var(--jp-border-color2,#d0d7de)")
 
 
 def draw_matrix(command: str) -> tuple[str, str]:
@@ -191,17 +198,17 @@ def draw_matrix(command: str) -> tuple[str, str]:
         return "", f"This command line cannot be split into arguments: {error}."
     if len(rows) == 1:
         return "", "Type a command line, for example: --onnx=m.onnx --best."
-    cell = "padding:4px 14px 4px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--jp-border-color2,#d0d7de)"
-    head = "".join(f'<th scope="col" style="{cell}">{h}</th>' for h in ("argument", *(f"TensorRT {r}" for r in RELEASES)))
+    names = ("argument", *(f"TensorRT {release}" for release in RELEASES))
+    head = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in names)
     body = ""
     for key, cells in rows:
         name = "the whole command" if key == "command" and cells is rows[-1][1] else f"<code>{html.escape(key)}</code>"
-        body += f'<tr><th scope="row" style="{cell};font-weight:600">{name}</th>'
+        body += f'<tr><th scope="row" style="{CELL};font-weight:600">{name}</th>'
         for release in RELEASES:
             state, reason = cells[release]
             sign, word, colour = STATES[state]
             text = f'<br><span style="font-size:12px">{html.escape(reason)}</span>' if reason else ""
-            body += (f'<td style="{cell};max-width:260px"><b style="color:{colour}">{sign} {word}</b>{text}</td>')
+            body += f'<td style="{CELL};max-width:260px"><b style="color:{colour}">{sign} {word}</b>{text}</td>'
         body += "</tr>"
     table = f'<table style="border-collapse:collapse;font-size:13px"><tr>{head}</tr>{body}</table>'
     return table, " ".join(_told(release, *rows[-1][1][release], command) for release in RELEASES)
@@ -272,8 +279,8 @@ def sweep_figure(rows: Sequence[Mapping[str, float]], engine: str = "ONNX Runtim
     left.plot(streams, ideal, label="if it scaled", **(line_style(1) | {"color": GREY}))
     right.plot(streams, [row["p50_ms"] for row in rows], label="p50", **line_style(0))
     right.plot(streams, [row["p99_ms"] for row in rows], label="p99", **line_style(1))
-    for ax, y in ((left, "throughput (queries/s)"), (right, "latency (ms)")):
-        label(ax, "streams", y, engine)
+    for ax, y, title in ((left, "throughput (queries/s)", engine), (right, "latency (ms)", "of one query")):
+        label(ax, "streams", y, title)
         ax.set_xticks(streams)
         ax.set_ylim(bottom=0)
         ax.legend(frameon=False, fontsize=9)
@@ -285,8 +292,8 @@ def sweep_picture(runs: Sequence[Run]) -> Picture:
     from utils.engines.stream_sweep import sweep_table
 
     rows = sweep_table(runs)
-    told = ", ".join(f"{r['throughput_qps']:,.0f} queries/s with p99 {r['p99_ms']:.2f} ms at {r['streams']}" for r in rows)
-    return Picture(sweep_figure(rows), f"Measured on this machine's CPU: {told} streams.")
+    told = [f"{r['throughput_qps']:,.0f} queries/s and p99 {r['p99_ms']:.2f} ms with {r['streams']}" for r in rows]
+    return Picture(sweep_figure(rows), f"Measured on this machine's CPU: {', '.join(told)} streams.")
 
 
 def real_trtexec(model: Any, streams: Sequence[int] = (1, 2, 4)) -> str:
@@ -307,8 +314,8 @@ def real_trtexec(model: Any, streams: Sequence[int] = (1, 2, 4)) -> str:
             except (EngineUnavailable, ValueError) as error:
                 return f"{error}. The numbers above are ONNX Runtime's."
             p99 = summary.latency.percentiles_ms.get(99.0, summary.latency.max_ms)
-            lines.append(f"{n} streams: {summary.throughput_qps:,.0f} queries/s, p50 {summary.latency.median_ms:.3f} ms, "
-                         f"p99 {p99:.3f} ms")
+            p50 = summary.latency.median_ms
+            lines.append(f"{n} streams: {summary.throughput_qps:,.0f} queries/s, p50 {p50:.3f} ms, p99 {p99:.3f} ms")
     return "\n".join(["TensorRT's trtexec on the same model:", *lines])
 
 

@@ -141,8 +141,7 @@ def _clock_bars(ax: Axes, card: str, chosen: str, factor: float) -> None:
     for row, ((convention, transfers), clock) in enumerate(zip(known, clocks)):
         mine = convention == chosen
         ax.barh(row, clock, color=BLUE if mine else "#C9D1D9", height=0.6)
-        ax.text(clock, row, f" {clock:,.5g} MHz × {transfers}", va="center", fontsize=9, color=INK,
-                fontweight="bold" if mine else "normal")
+        _beside(ax, clock, row, f"{clock:,.5g} MHz × {transfers}", "bold" if mine else "normal")
     ax.set_yticks(range(len(known)), [("▸ " if c == chosen else "") + CONVENTIONS[c] for c, _ in known])
     ax.set(ylim=(len(known) - 0.5, -0.5), xlim=(0, 1.75 * max(clocks)))
     ax.xaxis.set_major_locator(_few_ticks(4))
@@ -156,12 +155,18 @@ def _result_bars(ax: Axes, told: dict, published: float) -> None:
             ("published", published, GREY, ".."))
     for row, (_, value, color, hatch) in enumerate(rows):
         ax.barh(row, value, color=color, hatch=hatch, edgecolor="white", height=0.6)
-        ax.text(value, row, f" {value:,.5g} GB/s", va="center", fontsize=9, color=INK)
+        _beside(ax, value, row, f"{value:,.5g} GB/s")
     ax.set_yticks(range(3), [name for name, *_ in rows])
     ax.set(ylim=(2.5, -0.5), xlim=(0, 1.35 * max(value for _, value, *_ in rows)))
     ax.xaxis.set_major_locator(_few_ticks(4))
     ax.grid(False, axis="y")
     label(ax, "bandwidth (GB/s)", "")
+
+
+def _beside(ax: Axes, x: float, y: float, text: str, weight: str = "normal") -> None:
+    """A bar's label, a little to the right of its end."""
+    ax.annotate(text, (x, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, color=INK,
+                fontweight=weight)
 
 
 def _few_ticks(count: int) -> Any:
@@ -427,7 +432,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def measure_ladder(sizes: Sequence[int] = LADDER, rounds: int = 4,
+def measure_ladder(sizes: Sequence[int] = LADDER, rounds: int = 3,
                    ladder: Callable[..., list[tuple[int, float]]] = bandwidth_ladder) -> list[tuple[int, float]]:
     """(working set in bytes, best GB/s of a copy); all sizes take turns, so that a slow moment hits none alone."""
     found = [ladder(sizes, 2) for _ in range(rounds)]
@@ -449,7 +454,7 @@ def ladder_plot(rungs: Sequence[tuple[int, float]]) -> Shown:
                           f"{last:.1f} GB/s, {best / last:.1f} times less.")
 
 
-def measure_strides(n_bytes: int = 1 << 27, rounds: int = 4,
+def measure_strides(n_bytes: int = 1 << 27, rounds: int = 3,
                     read: Callable[..., list[StrideRow]] = strided_read) -> list[StrideRow]:
     """The best of several rounds for each stride of a float32 array of `n_bytes`."""
     found = [read(n_bytes, STRIDES, 1) for _ in range(rounds)]

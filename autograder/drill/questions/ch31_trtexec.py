@@ -70,13 +70,13 @@ QUESTIONS = [
         _draw_little, lambda v: 1000 * v["s"] / v["l"],
         "Little's law: in flight = throughput × time. {s} / {l} ms = {answer} queries/s.",
         unit="queries/s", rtol=0.01,
-        traps=((lambda v: 1000 / v["l"], "That is one stream. {s} are in flight.".replace("{s}", "Several")),
+        traps=((lambda v: 1000 / v["l"], "That is one query at a time. Several are in flight."),
                (lambda v: v["s"] / v["l"], "The time is in ms. That is queries per ms."))),
     Numeric(
         "31.percentile", 2, "trtexec sorts {n} latencies and reports percentile({p}%). Which index (from 0) does it take? It leaves out "
-        "int((1 − p/100) · n) from the top, computed in float32, where 99 % of 100 queries gives 0.99999905.",
+        "int((1 − p/100) · n) from the top; in float32 the product is {left} here.",
         _draw_percentile_shown, _index,
-        "In float32 (1 − {p}/100) · {n} = {left}, which truncates to {dropped}. The index is {n} − 1 − {dropped} = {answer}.",
+        "{left} truncates to {dropped}. The index is {n} − 1 − {dropped} = {answer}.",
         traps=((lambda v: math.ceil(v["p"] * v["n"] / 100) - 1, "That is the nearest rank. In float32 the product can fall just below "
                 "a whole number, and then one query less is left out."),
                (lambda v: max(v["n"] - 1 - int((1 - v["p"] / 100) * v["n"]), 0), "That is the index in float64. trtexec computes in "

@@ -74,7 +74,7 @@ def test_reset_puts_the_stub_back_and_keeps_the_answer(tmp_path):
 def test_reset_leaves_a_damaged_notebook_as_it_is(tmp_path, text):
     path = tmp_path / "broken.ipynb"
     path.write_text(text)
-    with pytest.raises(reset.ResetError, match="broken.ipynb"):
+    with pytest.raises(reset.ResetError, match="broken"):
         reset.reset_exercise("26.bf16_round", path)
     assert path.read_text() == text
 
@@ -95,7 +95,7 @@ def test_the_map_shows_progress_and_escapes():
 def test_the_map_is_shown_without_a_progress_file(monkeypatch, tmp_path):
     (tmp_path / "f").write_text("")
     monkeypatch.setenv("AUTOGRADER_DATA", str(tmp_path / "f"))
-    assert "can't be read" in chapter_map().page and "26_bf16_vs_fp16" in chapter_map().page
+    assert "cannot be read" in chapter_map().page and "26_bf16_vs_fp16" in chapter_map().page
 
 
 def test_search_in_both_languages():

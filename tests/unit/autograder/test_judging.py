@@ -172,6 +172,16 @@ def test_replies_of_an_impossible_form_are_errors():
     assert _checked({"value": None})["value"] is None
 
 
+def test_a_mistake_on_bad_input_alone_does_not_explain_a_wrong_value():
+    from dataclasses import replace
+
+    blind = Misconception("no_refusal", lambda x: sum(x) / max(len(x), 1), "Refuse an empty input.")
+    exercise = replace(EXERCISE, id="12.blind", names=("mean",), misconceptions=[blind])
+    judged_as = lambda f: judge_answer(exercise, lambda q: ask(f, q), 1).misconception
+    assert judged_as(lambda x: sum(x) / max(len(x), 1)) == "no_refusal"
+    assert judged_as(lambda x: 7.0) is None
+
+
 def test_exact_ids():
     with pytest.raises(ValueError):
         Exercise(id="12.empty", points=1, reference=mean, cases=[], compare=exact())

@@ -140,6 +140,13 @@ def test_what_must_be_done_before():
     assert migrate("--onnx=m --fp16", "10.16").argv == ["--onnx=m", "--fp16"]
 
 
+def test_a_unit_is_remarked_on_only_where_the_old_command_had_it():
+    assert any("8.6 ignored" in note for note in migrate("--onnx=m --memPoolSize=workspace:1G", "10.16").notes)
+    written_here = migrate("--onnx=m --workspace=1024", "10.16")
+    assert written_here.argv == ["--onnx=m", "--memPoolSize=workspace:1024M"]
+    assert not any("8.6 ignored" in note for note in written_here.notes)
+
+
 def test_blockers():
     assert migrate("--deploy=p --output=o --batch=1", "10.16", {"x": (3,)}).blockers == [
         "--deploy: convert to ONNX first",
