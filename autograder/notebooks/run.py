@@ -73,6 +73,8 @@ def comparable_outputs(notebook: NotebookNode) -> list[list[str]]:
         if "experiment" in cell.metadata.get("tags", []):
             told.append([f"{len(outputs)} outputs"])
             continue
-        texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs]
-        told.append([_VOLATILE.sub("·", t) for t in texts])
+        # A stream may arrive in one piece or in several: only its whole text counts.
+        streams = "".join(o.text for o in outputs if o.output_type == "stream")
+        shown = [o.get("data", {}).get("text/plain", "") for o in outputs if o.output_type != "stream"]
+        told.append([_VOLATILE.sub("·", t) for t in (streams, *shown)])
     return told

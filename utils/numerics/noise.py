@@ -135,7 +135,8 @@ def _values_below(t: np.ndarray, fmt_name: str, scale: float) -> np.ndarray:
 def ruler_data(fmt_a: str, fmt_b: str, x: ArrayLike) -> dict[str, np.ndarray]:
     """Where the values of two formats lie around the values of `x`, and the errors that `x` suffers in each.
 
-    Formats are keys of FORMATS or "int8"; those of at most 8 bits get their absmax scale, wider ones are cast.
+    Formats are keys of FORMATS or "int8"; those of at most 8 bits get their absmax scale, wider ones are cast
+    and saturate.
     Keys: `edges` (98,), ascending half binades mirrored around one bin that holds 0, `x_counts`;
     for each of a and b `density_*` (values of the format a bin), `scale_*`, `sqnr_db_*`; `error_edges` and
     `error_counts_*`, a histogram of x_hat - x over the larger of the two errors. Everything is an array,

@@ -109,6 +109,16 @@ def test_roofline_turns_to_compute_at_large_batches():
     assert steps[-1].tokens_per_s == pytest.approx(989e12 / (2 * active))
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_decode_step_holds_bytes_of_the_touched_against_flops_of_the_active(tied):
+    cfg = DecoderConfig(100, 8, 2, 2, 1, 16, True, "rms", tied, n_experts=4, top_k=1)
+    step = moe_decode_step(cfg, 3, 2, 10, 5)
+    p = decoder_params(replace(cfg, tied=False))  # a tied head is read and multiplied with like any other
+    assert step.memory_ms == pytest.approx(decode_bytes_per_step(cfg, 3, 2) / 10e6, rel=1e-12)
+    assert step.compute_ms == pytest.approx(3 * 2 * (p.active - p.embedding) / 5e9, rel=1e-12)
+    assert decode_bytes_per_step(cfg, 3, 2) == decode_bytes_per_step(replace(cfg, tied=False), 3, 2)
+
+
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 16), st.integers(0, 3), st.data())
 def test_layer_cost_counts_matrices(d, f, experts, shared, data):
     k = data.draw(st.integers(1, experts))
@@ -163,7 +173,7 @@ def test_sizing_of_random_models(cfg, batch, itemsize):
     expected = itemsize * (common + cfg["experts"] * (1 - untouched) * expert)
     assert size["expected_bytes_per_step"] == pytest.approx(expected, rel=1e-12)
     assert size["max_steps_per_s"] == pytest.approx(1e12 / expected, rel=1e-12)
-    assert size["weight_gb"] == pytest.approx(itemsize * size["total_params"] / 1e9, rel=1e-12)
+    assert size["weight_gb"] == pytest.approx(itemsize * size["total_params"] / 1e9, rel=1e-12, abs=0)
 
 
 def test_sizing_of_mixtral():

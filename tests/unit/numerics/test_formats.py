@@ -35,8 +35,8 @@ small = pytest.mark.parametrize("fmt", SMALL, ids=[f.name for f in SMALL])
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
-# IEEE 754-2019 table 3.5 (binary16, binary32); OCP 8-bit Floating Point Specification 1.0, table 1 (E4M3, E5M2);
-# OCP Microscaling Formats 1.0, table 5 (E2M1).
+# IEEE 754-2019 table 3.5 (binary16, binary32); OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP
+# Microscaling Formats Specification 1.0 (E2M1).
 @pytest.mark.parametrize("fmt, largest, normal, subnormal", [
     (FP32, (2 - 2**-23) * 2.0**127, 2.0**-126, 2.0**-149),
     (FP16, 65504.0, 2.0**-14, 2.0**-24),

@@ -1,5 +1,7 @@
 """BF16 and FP16 words in integer arithmetic, against the format arithmetic on values."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,6 +79,9 @@ def test_nan_stays_a_quiet_nan_with_its_sign(narrow, infinity, rounding):
     assert np.array_equal(out >> 15, u >> 31)
     quiet = (infinity >> 1) & ~infinity  # the highest mantissa bit
     assert np.all(out & quiet == quiet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no wrap-around where NumPy would tell
+        assert narrow(np.array(0xFFFFFFFF, np.uint32), rounding) == out[4]
 
 
 def test_widening_is_exact_and_comes_back():

@@ -61,6 +61,8 @@ def test_overflow_is_refused():
     assert int_matmul(a, b, 0, 0)[0, 0] == k * 2**14
     with pytest.raises(OverflowError, match="fit int32"):
         int_matmul(a, b, 127, 127)
+    with pytest.raises(OverflowError, match="fit int32"):
+        int_matmul(a, -1 - b, 127, -128)  # each product is -255 * 255
     with pytest.raises(OverflowError, match="inner dimension"):
         int_matmul(np.zeros((1, k + 1), np.int8), np.zeros((k + 1, 1), np.int8), 0, 0)
 

@@ -36,6 +36,7 @@ def test_ends_and_nan_have_no_neighbour():
     assert neighbor_word(0x7E, E4M3, 1) is None  # 448: there is no infinity
     assert neighbor_word(0x7E00, FP16, 1) is None  # NaN
     assert neighbor_word(0x8000, FP16, 1) == 0x0001  # the zeros are one place
+    assert neighbor_word(0x0001, FP16, -1) == neighbor_word(0x8001, FP16, 1) == 0x0000
 
 
 def evaluate(text: str) -> float:
