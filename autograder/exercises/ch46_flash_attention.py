@@ -591,13 +591,18 @@ def _within_a_tile(case: Case, expected: dict, got: dict) -> str | None:
         f"one product gave {got['largest_product']:,} numbers, a tile has {most:,}")
 
 
+def _both_wider(one: dict, other: dict, case: Case) -> str | None:
+    wider = [_within_a_tile(case, {}, told) is not None for told in (one, other)]
+    return None if wider[0] == wider[1] else "differs"
+
+
 def _no_more_tiles(case: Case, expected: dict, got: dict) -> str | None:
     return None if got["used"] <= expected["used"] else (
         f"{got['used']} of {got['tiles']} tiles were used, {expected['used']} hold a visible key")
 
 
-def _peak_case(block_q: int, block_k: int, causal: bool = False, *more: int) -> Case:
-    return _attend(1500, 1500, 4, 4, block_q, block_k, causal, probe="common.peak_memory",
+def _peak_case(block_q: int, block_k: int, causal: bool = False) -> Case:
+    return _attend(1500, 1500, 4, 4, block_q, block_k, causal, probe="ch46_flash_attention.peak_memory",
                    compare=prop(_peak, same=_both_over),
                    label=f"memory: N = 1,500, d = 4, tiles of {block_q} × {block_k}{', causal' if causal else ''}")
 
@@ -641,8 +646,7 @@ flash_forward = Exercise(
     limits=[
         _peak_case(8, 256), _peak_case(256, 8), _peak_case(64, 64, True),
         Case(n_q=40, n_k=50, d=5, dv=6, block_q=16, block_k=12, causal=False, probe="ch46_flash_attention.products",
-             compare=prop(_within_a_tile, same=lambda one, other, case: _within_a_tile(case, {}, one)
-                          and _within_a_tile(case, {}, other) and None if one != other else None),
+             compare=prop(_within_a_tile, same=_both_wider),
              label="the largest product: 40 queries, 50 keys, tiles of 16 × 12"),
         Case(n=512, d=8, block_q=64, block_k=64, causal=True, probe="ch46_flash_attention.tiles_used",
              compare=prop(_no_more_tiles, same=exact()), label="tiles used: N = 512, tiles of 64 × 64, causal"),
@@ -750,18 +754,17 @@ flash_forward = Exercise(
 # --- 4. attention_hbm_elements ----------------------------------------------------------------
 
 
-def _traffic(standard: Callable | None = None, flash1: Callable | None = None, flash2: Callable | None = None,
-             causal: Callable | None = None, scale: float = 1, everywhere: Callable | None = None) -> Callable:
+def _traffic(*, standard: Callable | None = None, flash1: Callable | None = None, flash2: Callable | None = None,
+             causal_flash2: Callable | None = None, causal_factor: float = 1, item_bytes: int = 1) -> Callable:
     """A counter with some of its formulas replaced; each takes (n, d, block_q, block_k)."""
+    formulas = {"standard": standard, "flash1": flash1, "flash2": flash2}
 
-    def counter(n: int, d: int, block_q: int, block_k: int, algorithm: str, causal_: bool = False, **kw: bool) -> float:
-        is_causal = kw.get("causal", causal_)
-        mine = {"standard": standard, "flash1": flash1, "flash2": causal if is_causal and causal else flash2}[algorithm]
-        if is_causal and everywhere and (mine is None):
-            return everywhere(hbm.attention_hbm_elements(n, d, block_q, block_k, algorithm), algorithm)
-        if mine is not None and block_q > 0 and block_k > 0:
-            return mine(n, d, block_q, block_k)
-        return int(scale * hbm.attention_hbm_elements(n, d, block_q, block_k, algorithm, is_causal))
+    def counter(n: int, d: int, block_q: int, block_k: int, algorithm: str, causal: bool = False) -> float:
+        right = hbm.attention_hbm_elements(n, d, block_q, block_k, algorithm, causal)
+        formula = causal_flash2 if causal and algorithm == "flash2" else formulas[algorithm]
+        if causal and causal_factor != 1:
+            return int(causal_factor * hbm.attention_hbm_elements(n, d, block_q, block_k, algorithm))
+        return item_bytes * (right if formula is None else formula(n, d, block_q, block_k))
 
     return counter
 
@@ -884,21 +887,21 @@ attention_hbm_elements = Exercise(
     compare=exact(),
     misconceptions=[
         Misconception(
-            "half_for_causal", _traffic(causal=lambda *a: _flash2_formula(*a) // 2),
+            "half_for_causal", _traffic(causal_flash2=lambda *a: _flash2_formula(*a) // 2),
             "Q, O and lse still move in full, and a tile on the diagonal is loaded whole. Only K and V of skipped tiles are "
             "saved. Go through the query tiles one by one: up to which key tile does each go?",
             "Causal is not half of everything.",
-            also=(_traffic(causal=lambda *a: _flash2_formula(*a) / 2),
-                  _traffic(everywhere=lambda total, algorithm: total // 2),
-                  _traffic(causal=lambda n, d, r, c: 2 * n * d + n + n * d * ceil(n / r)))),
+            also=(_traffic(causal_flash2=lambda *a: _flash2_formula(*a) / 2),
+                  _traffic(causal_factor=0.5),
+                  _traffic(causal_flash2=lambda n, d, r, c: 2 * n * d + n + n * d * ceil(n / r)))),
         Misconception(
-            "visible_keys_only", _traffic(causal=_visible_only),
+            "visible_keys_only", _traffic(causal_flash2=_visible_only),
             "A tile is loaded whole or not at all. You stop at the last visible key; the tile that it lies in still comes "
             "with all its keys.",
             "Partly visible tiles are whole.",
-            also=(_traffic(causal=_without_diagonal),)),
+            also=(_traffic(causal_flash2=_without_diagonal),)),
         Misconception(
-            "no_skip", _traffic(causal=_flash2_formula),
+            "no_skip", _traffic(causal_flash2=_flash2_formula),
             "With `causal`, a query tile needs no key tile that begins behind its last query. Those tiles are never "
             "loaded, and you count them.",
             "Nothing is skipped."),
@@ -907,7 +910,7 @@ attention_hbm_elements = Exercise(
             "N / block is not always whole. A last, shorter tile is a pass over the data like the others: round the number "
             "of tiles up.",
             "The last tile is not counted.",
-            also=(_traffic(flash1=_floor_flash1, flash2=_floor_flash2, causal=_floor_causal),
+            also=(_traffic(flash1=_floor_flash1, flash2=_floor_flash2, causal_flash2=_floor_causal),
                   _traffic(flash1=lambda n, d, r, c: 3 * n * d + 2 * n + n / c * (3 * n * d + 4 * n),
                            flash2=lambda n, d, r, c: 2 * n * d + n + 2 * n * d * n / r),
                   _traffic(flash1=lambda n, d, r, c: 3 * n * d + 2 * n + int(n / c * (3 * n * d + 4 * n)),
@@ -929,11 +932,11 @@ attention_hbm_elements = Exercise(
             also=(_traffic(standard=lambda n, d, r, c: 2 * n * n + 4 * n * d),
                   _traffic(standard=lambda n, d, r, c: n * n + 4 * n * d))),
         Misconception(
-            "bytes", _traffic(scale=2),
+            "bytes", _traffic(item_bytes=2),
             "This is the number of bytes in FP16. Asked is the number of elements, whatever their size.",
-            "You count bytes.", also=(_traffic(scale=4), _traffic(scale=8))),
+            "You count bytes.", also=(_traffic(item_bytes=4), _traffic(item_bytes=8))),
         Misconception(
-            "keys_read_once", _traffic(flash2=lambda n, d, r, c: 4 * n * d + n, causal=lambda n, d, r, c: 4 * n * d + n),
+            "keys_read_once", _traffic(flash2=lambda n, d, r, c: 4 * n * d + n, causal_flash2=lambda n, d, r, c: 4 * n * d + n),
             "For `flash2` the loop over queries is outside. Each query tile goes through the keys again, so K and V are "
             "read as often as there are query tiles.",
             "K and V are read again.", also=(_traffic(flash2=lambda n, d, r, c: 4 * n * d + n),)),
@@ -1064,7 +1067,7 @@ def _queries_outside(q, k, v, o, do, lse, block_q, block_k, causal=False):
         for j in range(0, len(k), block_k):
             cols = slice(j, min(j + block_k, len(k)))
             visible = (np.arange(j, cols.stop) <= np.arange(i, rows.stop)[:, None]) | (not causal)
-            p = np.where(visible, np.exp(np.minimum(q[rows] @ k[cols].T / np.sqrt(q.shape[1]) - lse[rows, None], 50)), 0)
+            p = np.exp(np.where(visible, q[rows] @ k[cols].T / np.sqrt(q.shape[1]), NEG_INF) - lse[rows, None])
             ds = p * (do[rows] @ v[cols].T - d_row[:, None]) / np.sqrt(q.shape[1])
             tile_dq += ds @ k[cols]
             dk[cols] += ds.T @ q[rows]
@@ -1074,22 +1077,26 @@ def _queries_outside(q, k, v, o, do, lse, block_q, block_k, causal=False):
 
 
 def _two_sweeps(q, k, v, o, do, lse, block_q, block_k, causal=False):
-    """D from a sweep of its own, rowsum(P * dP) over all key tiles; o is not needed."""
-    n, right = len(q), _backward()
-    d_row = np.zeros(n)
-    for i in range(0, n, block_q):
-        for j in range(0, n, block_k):
-            s = q[i:i + block_q] @ k[j:j + block_k].T / np.sqrt(q.shape[1])
+    """D is summed over all key tiles in a sweep of its own; o is not needed."""
+    dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+    for i in range(0, len(q), block_q):
+        rows = slice(i, min(i + block_q, len(q)))
+
+        def tile(cols: slice, rows: slice = rows) -> tuple[np.ndarray, np.ndarray]:
+            s = q[rows] @ k[cols].T / np.sqrt(q.shape[1])
             if causal:
-                s[np.arange(j, j + s.shape[1]) > np.arange(i, i + len(s))[:, None]] = NEG_INF
-            p = np.exp(s - lse[i:i + block_q, None])
-            d_row[i:i + block_q] += (p * (do[i:i + block_q] @ v[j:j + block_k].T)).sum(axis=1)
-    # the mean of o * do over the columns has the wanted row sum
-    unit = np.where(do == 0, 1.0, do)
-    stand_in = np.zeros_like(do)
-    column = np.abs(do).argmax(axis=1)
-    stand_in[np.arange(n), column] = d_row / unit[np.arange(n), column]
-    return right(q, k, v, stand_in, do, lse, block_q, block_k, causal)
+                s[np.arange(cols.start, cols.stop) > np.arange(rows.start, rows.stop)[:, None]] = NEG_INF
+            return np.exp(s - lse[rows, None]), do[rows] @ v[cols].T
+
+        all_cols = [slice(j, min(j + block_k, len(k))) for j in range(0, len(k), block_k)]
+        d_row = sum((p * dp).sum(axis=1) for p, dp in map(tile, all_cols))
+        for cols in all_cols:
+            p, dp = tile(cols)
+            ds = p * (dp - d_row[:, None]) / np.sqrt(q.shape[1])
+            dq[rows] += ds @ k[cols]
+            dk[cols] += ds.T @ q[rows]
+            dv[cols] += p.T @ do[rows]
+    return dq, dk, dv
 
 
 def _torch_backward(q, k, v, o, do, lse, block_q, block_k, causal=False):
@@ -1130,7 +1137,7 @@ def _draw_gradients(rng: np.random.Generator) -> Case:
 
 
 def _peak_backward(block_q: int, block_k: int, causal: bool = False) -> Case:
-    return _gradients(1500, 4, 4, block_q, block_k, causal, probe="common.peak_memory",
+    return _gradients(1500, 4, 4, block_q, block_k, causal, probe="ch46_flash_attention.peak_memory",
                       compare=prop(_peak, same=_both_over),
                       label=f"memory: N = 1,500, d = 4, tiles of {block_q} × {block_k}{', causal' if causal else ''}")
 

@@ -1,13 +1,15 @@
-"""Probes of chapter 46: scores that can be read once, and a watch over products and tiles."""
+"""Probes of chapter 46: scores that can be read once, and a watch over memory, products and tiles."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from . import common
 
 
 class ReadTwice(RuntimeError):
@@ -44,6 +46,29 @@ def one_pass(answer: Callable, x: np.ndarray, block: int) -> Any:
     return answer(OnePass(np.asarray(x, np.float64), block), block)
 
 
+# --- memory -----------------------------------------------------------------------------------
+
+
+def peak_memory(answer: Callable, args: Sequence = ()) -> dict:
+    """`common.peak_memory` with one torch thread: thousands of small tiles would wait for each other."""
+    with _one_thread():
+        return common.peak_memory(answer, args)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 # --- products ---------------------------------------------------------------------------------
 
 _PRODUCTS = ("matmul", "mm", "bmm", "mv", "dot", "inner", "tensordot", "einsum", "vecdot", "matvec", "vecmat", "addmm",
@@ -61,7 +86,7 @@ def products(answer: Callable, n_q: int, n_k: int, d: int, dv: int, block_q: int
     inputs = [rng.standard_normal(shape) for shape in ((n_q, d), (n_k, d), (n_k, dv))]
     largest = [0]
     watched = _watching(largest)
-    with _watched_torch(largest):
+    with _one_thread(), _watched_torch(largest):
         answer(*(a.view(watched) for a in inputs), block_q, block_k, causal)
     return {"largest_product": largest[0]}
 
@@ -133,7 +158,8 @@ def tiles_used(answer: Callable, n: int, d: int, block_q: int, block_k: int, cau
     for j in range(0, n, block_k):
         poisoned = v.copy()
         poisoned[j:j + block_k] = np.nan
-        o = np.asarray(answer(q.copy(), k.copy(), poisoned, block_q, block_k, causal)[0])
+        with _one_thread():
+            o = np.asarray(answer(q.copy(), k.copy(), poisoned, block_q, block_k, causal)[0])
         hit = np.isnan(o).any(axis=1)
         for i in range(0, n, block_q):
             used, tiles = used + bool(hit[i:i + block_q].any()), tiles + 1

@@ -148,6 +148,5 @@ def moe_upcycle(dense_ffn: FeedForward, num_experts: int, noise: float = 0.0, k:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in layer.experts.parameters():
-            if noise and p.numel() > 1:
-                p += noise * p.std() * torch.randn(p.shape, generator=generator)
+            p += noise * p.std(correction=0) * torch.randn(p.shape, generator=generator)
     return layer

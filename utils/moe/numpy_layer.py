@@ -5,6 +5,7 @@ Letters: T tokens, E experts, k experts a token, d the width of the model, f tha
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,22 +67,26 @@ def load_balancing_loss(probs: np.ndarray | torch.Tensor, indices: np.ndarray,
     return float(num_experts * (f * np.mean(probs, axis=0)).sum())
 
 
-def moe_forward(x: np.ndarray, router_w: np.ndarray, w1: np.ndarray, w2: np.ndarray, k: int,
+def moe_forward(x: np.ndarray, router_w: np.ndarray, experts: Sequence[Callable[[np.ndarray], np.ndarray]], k: int,
                 capacity_factor: float | None = None) -> tuple[np.ndarray, float]:
-    """(y, dropped_fraction) of ReLU experts under Mixtral's gate; y (T, d) has no residual added.
+    """(y, dropped_fraction) of a sparse layer under Mixtral's gate; y (T, d) has no residual added.
 
-    x (T, d), router_w (d, E), w1 (E, d, f), w2 (E, f, d). Assignments beyond an expert's capacity contribute 0,
-    and the weights of the others stay as they are.
+    x (T, d), router_w (d, E); expert e takes its own accepted tokens (n, d) and no others, and returns (n, d).
+    Assignments beyond an expert's capacity contribute 0, and the weights of the others stay as they are.
     """
     num_experts = router_w.shape[1]
     indices, weights = route_topk(x @ router_w, k)
     keep = np.ones(indices.shape, bool)
     if capacity_factor is not None:
         keep = capacity_mask(indices, num_experts, expert_capacity(len(x), num_experts, k, capacity_factor))
-    y = np.zeros(x.shape, np.result_type(x, w1, w2))
-    for e in range(num_experts):
+    y = np.zeros(x.shape)
+    for e, expert in enumerate(experts):
         tokens, choices = np.nonzero((indices == e) & keep)  # an expert's tokens are distinct: += is safe
         if len(tokens):
-            hidden = np.maximum(x[tokens] @ w1[e], 0)  # (n, f)
-            y[tokens] += weights[tokens, choices, None] * (hidden @ w2[e])
+            y[tokens] += weights[tokens, choices, None] * expert(x[tokens])
     return y, float(1 - keep.mean())
+
+
+def relu_experts(w1: np.ndarray, w2: np.ndarray) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """Feed-forward experts without biases from stacked weights: w1 (E, d, f), w2 (E, f, d)."""
+    return [lambda rows, up=up, down=down: np.maximum(rows @ up, 0) @ down for up, down in zip(w1, w2)]

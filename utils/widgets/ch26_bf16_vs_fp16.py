@@ -50,8 +50,8 @@ def _draw_words(ax: Any, x: float) -> None:
             lost = fmt is FP32 and i >= 16
             ink = GREY if lost else "white" if bit == "1" else colours[part]
             face = "#EEF0F2" if lost else colours[part] if bit == "1" else "white"
-            ax.text(i + 3.2, row, bit, ha="center", va="center", fontsize=9, family="monospace", color=ink,
-                    bbox={"boxstyle": "square,pad=0.22", "facecolor": face, "edgecolor": GREY if lost else colours[part]})
+            box = {"boxstyle": "square,pad=0.22", "facecolor": face, "edgecolor": GREY if lost else colours[part]}
+            ax.text(i + 3.2, row, bit, ha="center", va="center", fontsize=9, family="monospace", color=ink, bbox=box)
         ax.text(1.9, row, fmt.name, ha="right", va="center", fontsize=10, family="monospace")
     ax.text(19.6, 1, "← the grey half is rounded away", fontsize=9, color=GREY, va="center")
     ax.text(19.6, 0, "exponent − 112, fraction cut to 10 bits", fontsize=9, color=GREY, va="center")

@@ -15,7 +15,8 @@ _DTYPES = (("FP16", 2), ("FP8", 1), ("BF16", 2))
 def _draw_kv_bytes(rng):
     name, layers, heads, kv_heads, head_dim = _MODELS[int(rng.integers(len(_MODELS)))]
     dtype, size = _DTYPES[int(rng.integers(len(_DTYPES)))]
-    return {"name": name, "layers": layers, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "dtype": dtype, "size": size}
+    return {"name": name, "layers": layers, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "dtype": dtype, "size": size,
+            "each": "1 byte" if size == 1 else f"{size} bytes"}
 
 
 def _kv_bytes(v):
@@ -51,7 +52,7 @@ QUESTIONS = [
         "45.kv_bytes", 1, "{name} has {layers} layers, {heads} query heads and {kv_heads} key/value heads of size {head_dim}. How many "
         "bytes of KV cache does one token take in {dtype}?",
         _draw_kv_bytes, _kv_bytes,
-        "2 (keys and values) × {layers} layers × {kv_heads} KV heads × {head_dim} × {size} bytes = {answer} bytes. Query heads are not cached.",
+        "2 (keys and values) × {layers} layers × {kv_heads} KV heads × {head_dim} × {each} = {answer} bytes. Query heads are not cached.",
         unit="B", traps=(
             (lambda v: _kv_bytes(v) / 2, "That is the keys or the values. Both are cached."),
             (lambda v: _kv_bytes(v) // v["kv_heads"] * v["heads"], "Queries are not cached: the number of key/value heads counts."),
