@@ -13,9 +13,9 @@ import numpy as np
 # %% [markdown]
 # ## The short answer
 #
-# > bfloat16 is FP32 with the lower half of the word rounded away. It has 8 exponent bits and 8 significant bits, and it reaches 3.4e38.
-# > float16 has 5 exponent bits and 11 significant bits, and it ends at 65504.
-# > Where both can hold a number, FP16 is up to 8 times finer. Below 2^-17, about 7.6e-6, BF16 is finer. From 65520 on, FP16 gives infinity.
+# > bfloat16 is FP32 with the lower half of the word rounded away. It has 8 exponent bits and 7 fraction bits, and it reaches 3.4e38.
+# > float16 has 5 exponent bits and 10 fraction bits, and it ends at 65504.
+# > From 2^-16 up to 65504 FP16 is finer, up to 8 times. Below 2^-17, about 7.6e-6, BF16 is finer. From 65520 on, FP16 gives infinity.
 # >
 # > Widening either one to FP32 is exact. Information is lost only when you narrow.
 # >
@@ -91,7 +91,7 @@ for exponent in (10, 0, -10, -14, -15, -16, -17, -18, -20, -24):
 
 # %% [markdown]
 # FP16's step stops shrinking at 2^-14. Below that its exponent field is 0, and it lives on **subnormal** numbers:
-# a grid with the fixed step 2^-24. BF16's step keeps shrinking with the number.
+# a grid with the fixed step 2^-24. BF16's step keeps shrinking, by half with each **binade** (all numbers that share one exponent).
 # At 2^-17 the two steps are equal. That is where the ranking flips.
 #
 # ### Widening loses nothing
@@ -105,7 +105,10 @@ all_words = np.arange(65_536, dtype=np.uint16)
 back = f32_bits_from_fp16(all_words).view(np.float32).astype(np.float16).view(np.uint16)
 is_nan = (all_words & 0x7FFF) > 0x7C00
 print("FP16 words that survive the round trip:", np.count_nonzero((back == all_words) | is_nan), "of 65536")
-print("BF16 words that survive the round trip:", np.count_nonzero((f32_bits_from_bf16(all_words) >> 16) == all_words), "of 65536")
+values = f32_bits_from_bf16(all_words).view(np.float32)
+again = encode(values, BF16)
+is_nan = (all_words & 0x7FFF) > 0x7F80
+print("BF16 words that survive the round trip:", np.count_nonzero((again == all_words) | is_nan), "of 65536")
 
 # %% [markdown]
 # For BF16 it is a shift by 16 bits. For FP16 the exponent moves by 112 (127 − 15), and subnormals are renormalised.
@@ -126,7 +129,7 @@ for rounding in ("rtz", "rne"):
     print(f"{rounding}: mean relative error {np.mean((y.astype(np.float64) - x) / x):+.1e}")
 
 # %% [markdown]
-# `rtz` (round toward zero) is the cut. Its bias of −0.27 % is 1,000 times that of `rne` (round to nearest even).
+# `rtz` (round toward zero) is the cut. Its bias of −0.27 % is more than 1,000 times that of `rne` (round to nearest even).
 #
 # What happens to *every* BF16 number when it is narrowed to FP16? A census:
 
@@ -137,7 +140,8 @@ for source, target in ((BF16, FP16), (FP16, BF16)):
     print(f"{source.name} to {target.name}: {conversion_census(source, target)}")
 
 # %% [markdown]
-# Most BF16 words have no place in FP16: 28,672 overflow and 26,112 become zero.
+# BF16 has the larger **dynamic range** (largest over smallest number), so most of its words have no place in FP16:
+# 28,672 overflow and 26,112 become zero.
 # In the other direction nothing overflows and nothing vanishes. Most words only lose digits.
 #
 # ### Sums that stop growing
@@ -354,7 +358,7 @@ check("26.LossScaler", LossScaler)
 # %% [markdown] about="stochastic_bf16"
 # Round to BF16 at random, so that the average is right.
 #
-# - `x` is a finite `float32` array of any shape, `rng` a `np.random.Generator`.
+# - `x` is a `float32` array of any shape whose values are finite and below 3e38 in magnitude; `rng` is a `np.random.Generator`.
 # - Return a `float32` array of the same shape whose values BF16 can hold (the low 16 bits of each word are 0).
 # - Each element becomes one of its two BF16 neighbours. The neighbour farther from zero comes with a probability equal to the discarded fraction:
 #   the low 16 bits of the word, divided by 65,536. Elements that BF16 holds already stay as they are.
@@ -387,8 +391,8 @@ runs = run_policies(lr=1e-2, epochs=20, seed=0)
 policy_table(runs)
 
 # %% [markdown]
-# With BF16 weights and nearest rounding about 85 % of the non-zero updates change nothing, and the loss stays far behind.
-# Stochastic rounding has the same weights with the same 16 bits, and keeps up with FP32.
+# With BF16 weights and nearest rounding nearly nine in ten non-zero updates change nothing, and the loss stays far behind.
+# With stochastic rounding most updates change nothing either. But the few that do are right on average, and the loss keeps up with FP32.
 #
 # The other half of the story: which share of the gradients would FP16 flush to zero after 150 epochs with Adam?
 
@@ -408,6 +412,8 @@ print(gpu_rates())
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | BF16 has 1 sign, 8 exponent and 7 fraction bits, made by Google for TPUs | holds | 1.0 is 0x3F80: the layout above |
@@ -416,7 +422,7 @@ print(gpu_rates())
 # | 4 | BF16 to FP32 loses nothing | holds | a shift, tried for all 65,536 words |
 # | 5 | FP16 to FP32 may lose precision | wrong | all 65,536 words survive; only the way there is longer. Loss happens on narrowing |
 # | 6 | FP32 to BF16 is cutting off | wrong | round to nearest even; cutting is biased by −0.27 % |
-# | 7 | BF16 is less precise than FP16 | depends | 8 times coarser between 6.1e-5 and 65504, equal in [2^-17, 2^-16), finer below |
+# | 7 | BF16 is less precise than FP16 | depends | 8 times coarser between 6.1e-5 and 65504, 4 and 2 times in the two binades below, equal in [2^-17, 2^-16), finer below that |
 # | 8 | FP16's range makes gradients vanish or explode | wrong words | those belong to the network; FP16 makes them *underflow* or *overflow*, and loss scaling cures both |
 # | 9 | BF16 reduces precision loss in mixed precision | wrong | it removes range problems; its rounding error is 8 times larger, and updates below half a step vanish |
 # | 10 | BF16 is for TPUs, FP16 for NVIDIA | dated | BF16 runs on TPU v2 and later, NVIDIA Ampere and later, AMD CDNA, Intel AVX512_BF16 and AMX, Armv8.6-A |
@@ -477,7 +483,6 @@ practise("26")
 # | underflow | 下溢 | a result too small for the format becomes zero |
 # | overflow | 上溢 | a result too large becomes infinity |
 # | binade | 二进区间 | all numbers that share one exponent |
-# | double rounding | 双重舍入 | rounding twice can give another result than rounding once |
 # | dynamic range | 动态范围 | ratio of the largest to the smallest number |
 
 # %% [markdown]

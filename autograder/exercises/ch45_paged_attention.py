@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import chain, count
 from math import ceil
 from typing import Any
@@ -263,7 +264,7 @@ def _attention_case(rng: np.random.Generator, q_heads: int, kv_heads: int, size:
         table[0] = table[needed - 1]
     if garbage is not None:
         _fill_garbage((k, v), table, length, garbage)
-    told = label or (f"{q_heads} query heads, {kv_heads} KV heads, blocks of {size}, table {table}, length {length}"
+    told = label or (f"{q_heads} query heads on {kv_heads} KV head{'s' if kv_heads > 1 else ''}, blocks of {size}, table {table}, length {length}"
                      + (", scores near ±1e4" if large else "") + ("" if garbage is None else f", garbage {garbage:g}"))
     return Case(q.astype(np.float32), k, v, table, length, label=told)
 
@@ -317,7 +318,7 @@ paged_attention = Exercise(
             "Blocks were given equal weight.", also=(_sum_of_blocks,)),
         Misconception(
             "kv_head_modulo", _with(kv_head=lambda h, q_heads, kv_heads: h % kv_heads),
-            "You deal the query heads out in turn. Groups are contiguous: with 8 query heads on 2 KV heads the first four share KV head 0 and "
+            "Some query heads read keys of another group. The usual slip is to deal the heads out in turn. Groups are contiguous: with 8 query heads on 2 KV heads the first four share KV head 0 and "
             "the last four KV head 1.",
             "Query heads read the wrong KV head.",
             also=(_with(kv_head=lambda h, q_heads, kv_heads: min(h, kv_heads - 1)), _with(kv_head=lambda *heads: 0))),
@@ -706,7 +707,8 @@ def _same_story(case: Case, expected: list[dict], got: list[dict]) -> str | None
         if exact()(e["did"], g["did"]):
             return where + _did_differs(step[0], e["did"], g["did"])
         if exact()(e["free"], g["free"]):
-            return where + f"{brief(g['free'])} free blocks, expected {e['free']}"
+            told = f"num_free() raised {g['free']}" if isinstance(g["free"], str) else f"{brief(g['free'])} free blocks"
+            return where + f"{told}, expected {e['free']}"
         for seq, blocks in e["tables"].items():
             if exact()(blocks, g["tables"].get(seq)):
                 return where + _table_differs(seq, blocks, g["tables"].get(seq))
@@ -720,7 +722,7 @@ def _did_differs(name: str, e: Any, g: Any) -> str:
     if e in errors:
         return f"no {e}"
     if isinstance(e, list) and isinstance(g, list):
-        return "copied, but between other blocks than expected"
+        return "the pair is (new, old), expected (old, new)" if g == e[::-1] else "copied, but between other blocks than expected"
     told = {True: "a copy (old, new)", False: "no copy (None)"}
     return f"{told[isinstance(g, list)] if g is None or isinstance(g, list) else brief(g)}, expected {told[isinstance(e, list)]}"
 
@@ -754,10 +756,8 @@ def _draw_trace(rng: np.random.Generator, steps: int = 300) -> Case:
         step = {"add": ["add", other, int(rng.integers(0, 3 * size + 1))], "append": ["append", seq],
                 "fork": ["fork", seq, other], "free": ["free", seq]}[kind]
         script.append(step)
-        try:
+        with suppress(MemoryError):
             getattr(manager, step[0])(*step[1:])
-        except MemoryError:
-            pass
     return Case(init=[blocks, size], script=script, label=f"{steps} random steps on {blocks} blocks of {size}")
 
 
@@ -807,7 +807,7 @@ block_manager_exercise = Exercise(
             "copies_on_fork", _CopiesOnFork,
             "Your fork takes new blocks. A fork moves no keys and values: the child's table names the parent's blocks, and every one of them has "
             "one owner more. When does the first copy become necessary?",
-            "fork copies.", also=(_CopiesTailOnFork,)),
+            "Your fork copies.", also=(_CopiesTailOnFork,)),
         Misconception(
             "everyone_copies", _EveryoneCopies,
             "Both owners of a shared tail copy it. When the first has moved to its copy, the other is the only one left: it writes in place. n "
@@ -846,7 +846,7 @@ block_manager_exercise = Exercise(
         "the length grows.",
         "For a copy: take the new block first (it may raise), then lower the old block's count, then replace the last entry of the table.",
     ),
-    worth_knowing="vLLM's first scheduler had these three methods under the same names: fork, append and free.",
+    worth_knowing="The paper builds parallel sampling, beam search and prefix sharing from the same three: fork, append and free.",
 )
 
 

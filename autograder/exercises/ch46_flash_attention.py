@@ -133,7 +133,7 @@ def _draw_scores(rng: np.random.Generator) -> Case:
 
 
 online_softmax = Exercise(
-    id="46.online_softmax", points=3, difficulty=2, minutes=15, idea="shrink the old sum when the maximum moves",
+    id="46.online_softmax", points=3, difficulty=2, minutes=10, idea="shrink the old sum when the maximum moves",
     reference=merge.online_softmax, probe="ch46_flash_attention.one_pass",
     cases=[
         _scores([1, 3, 2, 5], 2),
@@ -147,7 +147,7 @@ online_softmax = Exercise(
         _scores([NEG_INF, 3, NEG_INF, 3], 1),
     ],
     draw=_draw_scores, draws=30,
-    raises=[_scores([1, 2], 0), _scores([1, 2], -1), _scores([], 2, "x is empty, block 2")],
+    raises=[_scores([1, 2], 0), _scores([1, 2], -1), _scores([3], -2), _scores([], 2, "x is empty, block 2")],
     # With scores near 1e4 a log-sum-exp is rounded at 2e-12 at each of at most 30 steps, which exp passes on to l.
     compare=close(rtol=1e-9),
     misconceptions=[
@@ -362,12 +362,13 @@ def _flash_forward(q: np.ndarray, k: np.ndarray, v: np.ndarray, block_q: int, bl
     return flash.flash_forward(q, k, v, block_q, block_k, causal)
 
 
-def _forward(*, scale: Callable = np.sqrt, top_left: bool = False, full_mask: bool = False, skip: bool = True,
+def _forward(*, scale: Callable = np.sqrt, top_left: bool = False, full_mask: str = "never", skip: bool = True,
              step: Callable | None = None, finish: Callable | None = None, ragged: bool = True,
-             in_place: bool = False, masked: bool = True) -> Callable:
+             in_place: bool = False, masked: bool = True, mask_value: float = NEG_INF, float_mask: bool = False) -> Callable:
     """A forward pass, Q outside, with one mistake; with its defaults it is right.
 
     step(m, l, acc, s, v) gives the new m, l, acc; finish(m, l, acc) gives o and lse of a query tile.
+    full_mask: "never", "causal" (only then) or "always".
     """
     step, finish = step or _right_step, finish or _right_finish
 
@@ -375,7 +376,10 @@ def _forward(*, scale: Callable = np.sqrt, top_left: bool = False, full_mask: bo
                       causal: bool = False) -> tuple[np.ndarray, np.ndarray]:
         n_q, n_k = len(q), len(k)
         offset = 0 if top_left else n_k - n_q
-        hidden = np.arange(n_k)[None, :] > offset + np.arange(n_q)[:, None] if causal and full_mask else None
+        hidden = None
+        if full_mask == "always" or (causal and full_mask == "causal"):
+            hidden = np.arange(n_k)[None, :] > offset + np.arange(n_q)[:, None]
+            hidden = np.where(hidden, 1.0, 0.0) == 1 if float_mask else hidden
         o, lse = np.zeros((n_q, v.shape[1])), np.zeros(n_q)
         last_q, last_k = (n_q, n_k) if ragged else (n_q // block_q * block_q, n_k // block_k * block_k)
         for i in range(0, last_q, block_q):
@@ -391,7 +395,7 @@ def _forward(*, scale: Callable = np.sqrt, top_left: bool = False, full_mask: bo
                 s = qi @ k[j:j + block_k].T
                 if causal and masked:
                     tile = np.arange(j, j + s.shape[1]) > offset + np.arange(i, i + len(qi))[:, None]
-                    s[tile if hidden is None else hidden[i:i + block_q, j:j + block_k]] = NEG_INF
+                    s[tile if hidden is None else hidden[i:i + block_q, j:j + block_k]] = mask_value
                 m, l, acc = step(m, l, acc, s, v[j:j + block_k])
             o[i:i + block_q], lse[i:i + block_q] = finish(m, l, acc)
         return o, lse
@@ -582,7 +586,9 @@ def _held(got: dict) -> int:
 
 
 def _both_over(one: dict, other: dict, case: Case) -> str | None:
-    return None if (_held(one) > PEAK_BYTES) == (_held(other) > PEAK_BYTES) else "differs"
+    """Both within the limit, both somewhat above it (a panel, a mask of bytes), or both with a whole float matrix."""
+    steps = [sum(_held(told) > step for step in (PEAK_BYTES, 15e6)) for told in (one, other)]
+    return None if steps[0] == steps[1] else "differs"
 
 
 def _within_a_tile(case: Case, expected: dict, got: dict) -> str | None:
@@ -623,7 +629,7 @@ _K = np.array([[1.0, 0], [0, 1], [0, 0]])
 _V = np.array([[1.0, 0], [0, 1], [1, 1]])
 
 flash_forward = Exercise(
-    id="46.flash_forward", points=6, difficulty=3, minutes=35, idea="exact attention, one tile at a time",
+    id="46.flash_forward", points=6, difficulty=3, minutes=30, idea="exact attention, one tile at a time",
     reference=_flash_forward,
     cases=[
         Case(_Q, _K, _V, 2, 2, label="the 3 × 3 example, tiles of 2 × 2"),
@@ -694,11 +700,19 @@ flash_forward = Exercise(
             "The causal mask is missing.",
             also=(_forward(masked=False, top_left=True),)),
         Misconception(
-            "full_mask", _forward(full_mask=True),
+            "full_mask", _forward(full_mask="causal"),
             "The scores come tile by tile, but the mask is built for all N × N places: 2.25 MB for 1,500 tokens, and it "
             "grows with the square. Each tile can make its own from the positions of its rows and columns.",
             "The mask is N × N.",
-            also=(_forward(full_mask=True, skip=False),)),
+            also=(_forward(full_mask="causal", skip=False), _forward(full_mask="always"),
+                  _forward(full_mask="always", skip=False), _forward(full_mask="always", float_mask=True),
+                  _forward(full_mask="causal", float_mask=True), _forward(full_mask="causal", float_mask=True, skip=False))),
+        Misconception(
+            "finite_mask", _forward(mask_value=-1e4),
+            "Hidden scores get a large negative number instead of −inf. Real scores may be as low as that, and then hidden "
+            "keys take part: look at scores near −10,000.",
+            "The mask is not low enough.",
+            also=(_forward(mask_value=-1e4, skip=False), _forward(mask_value=-1e3), _forward(mask_value=-1e3, skip=False))),
         Misconception(
             "whole_matrix", _whole,
             "The numbers are right, and they come from all scores at once. That is the matrix which FlashAttention never "
@@ -733,6 +747,11 @@ flash_forward = Exercise(
             "N need not be a multiple of the block size. The last tile may be shorter, and yours is left out. Let the "
             "loops run to N and the slices end early.",
             "The last tile is missing."),
+        Misconception(
+            "output_alone", lambda *args: _forward()(*args)[0],
+            "o alone is returned. The caller needs lse as well: for the merge of parts, and for the backward pass. Return "
+            "the pair (o, lse).",
+            "lse is missing."),
         Misconception(
             "changes_q", _forward(in_place=True),
             "A slice of an array is a view: scaling it in place changes the caller's q. Make a new array for the scaled "
@@ -1145,7 +1164,7 @@ def _peak_backward(block_q: int, block_k: int, causal: bool = False) -> Case:
 def _identity_case(causal: bool) -> Case:
     eye = np.eye(2)
     o, lse = flash.flash_forward(eye, eye, eye, 1, 1, causal)
-    return Case(eye, eye, eye, o, eye, lse, 1, 1, causal,
+    return Case(eye, eye, eye, o, eye, lse, 1, 1, *([True] if causal else []),  # the default once, too
                 label="q = k = v = do = the 2 × 2 identity, tiles of 1 × 1" + (", causal" if causal else ""))
 
 

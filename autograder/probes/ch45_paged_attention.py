@@ -36,9 +36,12 @@ def trace(answer: Callable, init: Sequence, script: Sequence) -> list[dict]:
                         given += 1
                     now[block] = before.get(block, given)
         names = now
-        told.append({"did": _event(did, {**before, **now}) if name == "append" else did if isinstance(did, str) else "ok",
-                     "free": _attempt(manager, "num_free", ()),
-                     "tables": {s: [now[b] for b in ids] if isinstance(ids, list) else ids for s, ids in tables.items()}})
+        if name == "append":
+            did = _event(did, {**before, **now})
+        told.append({
+            "did": did if name == "append" or isinstance(did, str) else "ok",
+            "free": _attempt(manager, "num_free", ()),
+            "tables": {seq: [now[b] for b in ids] if isinstance(ids, list) else ids for seq, ids in tables.items()}})
     return told
 
 

@@ -92,13 +92,18 @@ class MaskedTraining(AbstractContextManager):
 
 
 def finetune_pruned(model: nn.Module, masks: Mapping[str, Tensor], optimizer: torch.optim.Optimizer,
-                    batches: Iterable[tuple[Tensor, Tensor]], loss_fn: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """One optimizer step a batch, after each of which every masked weight is exactly 0.0."""
+                    batches: Iterable[tuple[Tensor, Tensor]],
+                    loss_fn: Callable[[Tensor, Tensor], Tensor]) -> list[float]:
+    """One optimizer step a batch, after each of which every masked weight is exactly 0.0; the batches' losses."""
+    losses = []
     with MaskedTraining(model, masks):
         for x, y in batches:
             optimizer.zero_grad()
-            loss_fn(model(x), y).backward()
+            loss = loss_fn(model(x), y)
+            loss.backward()
             optimizer.step()
+            losses.append(loss.item())
+    return losses
 
 
 def polynomial_sparsity(step: int, *, initial: float, final: float, begin: int, steps: int, power: int = 3) -> float:

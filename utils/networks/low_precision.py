@@ -22,6 +22,7 @@ from utils.networks.digits import (
     predict,
     seeded,
 )
+from utils.numerics import half
 
 Policy = Literal["fp32", "bf16_weights", "bf16_master", "bf16_stochastic"]
 POLICIES: tuple[Policy, ...] = ("fp32", "bf16_weights", "bf16_master", "bf16_stochastic")
@@ -32,14 +33,9 @@ def nearest_bf16(x: Tensor) -> Tensor:
     return x.bfloat16().float()
 
 
-def stochastic_bf16(x: Tensor, generator: torch.Generator) -> Tensor:
-    """float32 values on one of their two bfloat16 neighbours, the farther one with the discarded fraction's odds.
-
-    Random low 16 bits are added to the word and then cut off: a carry moves to the neighbour of larger magnitude.
-    The words are sign and magnitude, so negative values need no case of their own. x must be finite.
-    """
-    noise = torch.randint(0, 2**16, x.shape, generator=generator, dtype=torch.int32)
-    return ((x.view(torch.int32) + noise) & ~0xFFFF).view(torch.float32)
+def stochastic_bf16(x: Tensor, rng: np.random.Generator) -> Tensor:
+    """Finite float32 values on one of their two bfloat16 neighbours, with the value itself as the mean."""
+    return torch.from_numpy(half.stochastic_bf16(x.numpy(), rng))
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ def train_low_precision(policy: Policy, X: Array, y: Array, lr: float, epochs: i
     """
     if policy not in POLICIES:
         raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {policy!r}")
-    order, noise = (torch.Generator().manual_seed(seed + i) for i in range(2))
+    order, noise = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     cast = _same if policy == "fp32" else nearest_bf16
     store = {"bf16_weights": nearest_bf16, "bf16_stochastic": lambda w: stochastic_bf16(w, noise)}.get(policy, _same)
     model = seeded(lambda: DigitsMLP((hidden,)), seed)

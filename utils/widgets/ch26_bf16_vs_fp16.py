@@ -165,7 +165,7 @@ def thermometer() -> Any:
                              layout=widgets.Layout(width="480px", max_width="95%"))
     return explorer(draw_thermometer, {"log2_scale": knob}, Prediction(
         "The network is trained to the end. Which share of its gradients becomes zero in FP16 without loss scaling?",
-        ("none", "one or two in a hundred", "more than half"), 1,
+        ("none", "two or three in a hundred", "more than half"), 1,
         "Most gradients are small but above 3e-8. The tail below it is lost, and that tail grows as training goes on."))
 
 

@@ -124,8 +124,10 @@ def test_masked_weights_are_zero_after_each_step_whatever_the_optimizer_remember
         seen.append(all(torch.all(model.get_parameter(n)[~m] == 0) for n, m in masks.items()))
         return nn.functional.mse_loss(output, target)
 
-    finetune_pruned(model, masks, optimizer, batches, loss)
-    assert seen == [True] * 6 and torch.all(model[0].weight[~masks["0.weight"]] == 0)
+    first = loss(model(batches[0][0]), batches[0][1]).item()
+    losses = finetune_pruned(model, masks, optimizer, batches, loss)
+    assert len(losses) == len(batches) and losses[0] == first and len(set(losses)) > 1
+    assert seen[1:] == [True] * 6 and torch.all(model[0].weight[~masks["0.weight"]] == 0)
     assert torch.all(model[0].weight[masks["0.weight"]] != kept) and torch.all(model[0].bias != bias)
     assert model[0].weight.dtype == torch.float64
 
