@@ -987,13 +987,14 @@ def _flash_backward(q: np.ndarray, k: np.ndarray, v: np.ndarray, o: np.ndarray, 
 
 def _backward(*, delta: str = "row", scale_dq: bool = True, scale_dk: bool = True, weights: str = "lse",
               dq_overwritten: bool = False, dk_overwritten: bool = False, masked: bool = True,
-              score_scale: Callable = np.sqrt, full_mask: bool = False) -> Callable:
-    """A backward pass, K outside, with one mistake; with its defaults it is right."""
+              score_scale: Callable = np.sqrt, full_mask: str = "never") -> Callable:
+    """A backward pass, K outside, with one mistake; with its defaults it is right. full_mask as in `_forward`."""
 
     def flash_backward(q, k, v, o, do, lse, block_q, block_k, causal=False):
         n, d = q.shape
         dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
-        hidden = np.triu(np.ones((n, n), bool), 1) if causal and full_mask else None
+        wanted = full_mask == "always" or (causal and full_mask == "causal")
+        hidden = np.triu(np.ones((n, n), bool), 1) if wanted else None
         for j in range(0, n, block_k):
             for i in range(0, n, block_q):
                 rows, cols = slice(i, min(i + block_q, n)), slice(j, min(j + block_k, n))
@@ -1217,10 +1218,10 @@ flash_backward = Exercise(
             "0. Mask each tile as in the forward pass.",
             "The causal mask is missing."),
         Misconception(
-            "full_mask", _backward(full_mask=True),
+            "full_mask", _backward(full_mask="causal"),
             "The scores come tile by tile, but the mask is built for all N × N places. Each tile can make its own from "
             "the positions of its rows and columns.",
-            "The mask is N × N."),
+            "The mask is N × N.", also=(_backward(full_mask="always"),)),
         Misconception(
             "whole_matrix", _backward_whole,
             "The numbers are right, and they come from all of P at once. That is the matrix which the forward pass took "

@@ -90,6 +90,15 @@ def _snapshot(sparsity: float, granularity: str, score: str, tuned: bool) -> dic
                             epochs=EPOCHS)
 
 
+@cache
+def _curve(granularity: str, score: str, tuned: bool) -> tuple[Sequence[float], list[float]]:
+    """Levels and accuracies of one way of pruning; 2:4 knows one level."""
+    train, test = _data()
+    levels = (0.5,) if granularity == "2:4" else LEVELS
+    return levels, sparsity_curve(trained_digits(), test, levels, granularity, score, train=train if tuned else None,
+                                  epochs=EPOCHS)
+
+
 def prune_me(sparsity: float = 0.8, granularity: str = "global", score: str = "magnitude",
              finetune: bool = False) -> tuple[Figure, str]:
     """The digits network after pruning: its three matrices, its accuracy, and its bytes.
@@ -123,13 +132,9 @@ def _draw_matrix(ax: Axes, weight: np.ndarray, mask: np.ndarray, layer: int) -> 
 
 def _draw_accuracy(ax: Axes, sparsity: float, granularity: str, score: str, finetune: bool, now: float) -> None:
     for i, (name, told) in enumerate(GRANULARITIES.items()):
-        levels = (0.5,) if name == "2:4" else LEVELS
-        values = [_snapshot(level, name, score, False)["accuracy"] for level in levels]
-        ax.plot(levels, values, label=told, **line_style(i))
+        ax.plot(*_curve(name, score, False), label=told, **line_style(i))
     if finetune:
-        levels = (0.5,) if granularity == "2:4" else LEVELS
-        values = [_snapshot(level, granularity, score, True)["accuracy"] for level in levels]
-        ax.plot(levels, values, color=INK, linewidth=2, marker="*", markersize=7,
+        ax.plot(*_curve(granularity, score, True), color=INK, linewidth=2, marker="*", markersize=7,
                 label=f"{GRANULARITIES[granularity]}, fine-tuned")
     ax.plot([sparsity], [now], "o", markersize=13, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=2)
     ax.annotate(f"{now:.3f}", (sparsity, now), xytext=(10, 9), textcoords="offset points", fontsize=11, color=INK,
@@ -306,7 +311,7 @@ def neuron_table(rows: Sequence[RemovalRow]) -> Shown:
     return table(("neurons removed", "parameters", "cut", "cut, 6 epochs", "from scratch, 30 epochs"), told)
 
 
-def measure_recipes(seeds: Sequence[int] = (0, 1, 2), sparsity: float = 0.9) -> list[dict[str, float]]:
+def measure_recipes(seeds: Sequence[int] = (0, 2), sparsity: float = 0.9) -> list[dict[str, float]]:
     """One-shot against gradual pruning with 12 epochs of fine-tuning in all, a row for each seed."""
     return [{"seed": seed, **oneshot_and_gradual(trained_digits(seed=seed), *_data(), sparsity, seed=seed)}
             for seed in seeds]

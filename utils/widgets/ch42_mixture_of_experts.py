@@ -83,7 +83,7 @@ def recorded(num_experts: int = 8, k: int = 1, cure: str = "none") -> RouterHist
 def _dropped_history(num_experts: int, k: int, cure: str, capacity_factor: float) -> tuple[list[int], list[float]]:
     from utils.moe.router_figure import routing_snapshot
 
-    history, steps = recorded(num_experts, k, cure), list(range(0, STEPS + 1, 5))
+    history, steps = recorded(num_experts, k, cure), list(range(0, STEPS + 1, 10))
     return steps, [100 * routing_snapshot(history, step, capacity_factor)["dropped_fraction"] for step in steps]
 
 

@@ -23,12 +23,13 @@ def short_training():
     patch.setattr(figures, "trained_digits", lambda *args, **kwargs: short)
     patch.setattr(figures, "LEVELS", (0.0, 0.5))
     patch.setattr(figures, "EPOCHS", 1)
-    figures._snapshot.cache_clear()
-    figures._three_models.cache_clear()
+    kept = (figures._snapshot, figures._curve, figures._three_models)
+    for function in kept:
+        function.cache_clear()
     yield short
     patch.undo()
-    figures._snapshot.cache_clear()
-    figures._three_models.cache_clear()
+    for function in kept:
+        function.cache_clear()
 
 
 def test_sentence_tells_accuracy_and_bytes_of_the_pruned_network(short_training):
