@@ -105,10 +105,10 @@ for x in (0.01, 1.0, 100.0, 10_000.0):
 # The scale is a real number, stored once for a whole tensor or a channel of it.
 
 # %%
-from utils.numerics.int8 import affine_quantize
+from utils.numerics.int8 import affine_quantize as our_affine_quantize
 
 x = np.array([-1.0, 0.0, 0.5, 3.0])
-q, scale, zero_point = affine_quantize(x)
+q, scale, zero_point = our_affine_quantize(x)
 print("scale", scale, " zero point", zero_point)
 print("codes", q, " back", scale * (q.astype(int) - zero_point))
 
@@ -125,11 +125,11 @@ print("codes", q, " back", scale * (q.astype(int) - zero_point))
 # compares the power of the numbers with the power of their errors. 20 dB more means errors a tenth as large.
 
 # %%
-from utils.numerics.noise import absmax_scale, crest_factor_db, pick_8bit, predicted_int8_sqnr_db
+from utils.numerics.noise import absmax_scale, crest_factor_db, pick_8bit as our_pick_8bit, predicted_int8_sqnr_db
 
 x = np.random.default_rng(0).standard_normal(200_000)
 for name in ("Gaussian", "with one outlier"):
-    winner, int8_db, e4m3_db = pick_8bit(x)
+    winner, int8_db, e4m3_db = our_pick_8bit(x)
     print(f"{name:17} INT8 step {absmax_scale(x, 'int8'):.3f}   INT8 {int8_db:.1f} dB   FP8 (E4M3) {e4m3_db:.1f} dB   better: {winner}")
     x[0] = 100.0
 
@@ -151,7 +151,7 @@ tensors = {"uniform": rng.uniform(-1, 1, n), "Gaussian": rng.standard_normal(n),
 print(f"{'':14}{'crest':>9}{'predicted':>12}{'INT8':>10}{'E4M3':>10}")
 for name, x in tensors.items():
     crest = crest_factor_db(x)
-    _, int8_db, e4m3_db = pick_8bit(x)
+    _, int8_db, e4m3_db = our_pick_8bit(x)
     print(f"{name:14}{crest:6.1f} dB{predicted_int8_sqnr_db(crest):9.1f} dB{int8_db:7.1f} dB{e4m3_db:7.1f} dB")
 
 # %% [markdown]
@@ -391,7 +391,7 @@ from utils.widgets.ch03_fp32_fp16_int8 import gpu_table
 gpu_table()
 
 # %% [markdown]
-# Now a whole network. A small CNN learns scikit-learn's digits for 3 epochs in FP32 and is exported to ONNX.
+# Now a whole network. A small CNN learns scikit-learn's digits for 2 epochs in FP32 and is exported to ONNX.
 # ONNX Runtime turns it into INT8 in two ways:
 # - **static**: the scales of the activations are measured before, on 128 training images;
 # - **dynamic**: the scales of the activations are computed anew for each input.
@@ -410,7 +410,7 @@ for row in digits:
           f"{row.p50_ms / digits[0].p50_ms:.1f} times FP32's time")
 
 # %% [markdown]
-# Both INT8 files have about a quarter of the bytes, and the accuracy lies inside FP32's interval.
+# Both INT8 files have about a quarter of the bytes, and their accuracy lies inside FP32's interval. A difference of one or two images is chance.
 # The column of operators proves that integer kernels ran. Without that check an "INT8 model" may be FP32 arithmetic with a small file.
 # Dynamic INT8 pays for finding the range of each activation at run time. On a network this small that can cost more than the integers save.
 
@@ -444,7 +444,7 @@ finite = halves[np.isfinite(halves)]
 print(f"       FP16's {finite.size:,} finite words that FP32 changes:", np.count_nonzero(round_to_format(finite, FP32) != finite))
 x = np.random.default_rng(1).standard_normal(200_000)
 x[:20] *= 100
-_, int8_db, e4m3_db = pick_8bit(x)
+_, int8_db, e4m3_db = our_pick_8bit(x)
 print(f"row 9: Gaussian with 20 of 200,000 values times 100: crest factor {crest_factor_db(x):.0f} dB, "
       f"INT8 {int8_db:.0f} dB, E4M3 {e4m3_db:.0f} dB")
 

@@ -39,13 +39,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from utils.cost.flops import conv_macs
+from utils.cost.flops import conv_macs as our_conv_macs
 
 layer = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
 with FlopCounterMode(display=False) as counter, torch.no_grad():
     layer(torch.zeros(1, 3, 224, 224))
 print(f"torch's FLOP counter: {counter.get_total_flops():,}")
-print(f"the table's formula:  {conv_macs(224, 224, 3, 64, 7, stride=2, padding=3):,}")
+print(f"the table's formula:  {our_conv_macs(224, 224, 3, 64, 7, stride=2, padding=3):,}")
 
 # %% [markdown]
 # Nobody is. The table counts **MACs** (multiply–accumulates): one multiply and one add together. The profiler counts both.
@@ -68,7 +68,8 @@ print("with bias:   ", count_by_execution(naive_conv2d, image, filters, bias))
 # 18 products need 17 additions to become one number. The bias is one more term, so one more addition.
 # In general: C·K·K products, and C·K·K − 1 additions, or C·K·K with bias.
 #
-# The source writes the additions with bias as (C·K·K − 1) + (C − 1) + 1 and says that this is C·K·K. Is it? Take C = 64 and K = 3.
+# This course mirrors an interview document, its *source*. The source writes the additions with bias as (C·K·K − 1) + (C − 1) + 1
+# and says that this is C·K·K. Is it? Take C = 64 and K = 3.
 
 # %%
 C, K = 64, 3
@@ -81,7 +82,7 @@ print("executed:                                 ", count_by_execution(naive_con
 #
 # ### A whole layer
 #
-# A layer repeats this for each output value: height × width × C_out of them. The size that counts is the *output's*:
+# A layer repeats this for each value of its output: height × width × C_out of them. They are called its **feature map**. The size that counts is the *output's*:
 #
 # $$n_{out} = \left\lfloor \frac{n + 2p - d\,(K - 1) - 1}{s} \right\rfloor + 1$$
 #
@@ -107,14 +108,15 @@ for has_bias in (True, False):
 # %%
 print("256 → 256 channels on 28 × 28, million MACs:")
 for name, kernel, groups in (("3 × 3", 3, 1), ("3 × 3, 4 groups", 3, 4), ("3 × 3 depthwise", 3, 256), ("1 × 1 pointwise", 1, 1)):
-    print(f"  {name:16} {conv_macs(28, 28, 256, 256, kernel, padding=kernel // 2, groups=groups) / 1e6:7.2f}")
+    print(f"  {name:16} {our_conv_macs(28, 28, 256, 256, kernel, padding=kernel // 2, groups=groups) / 1e6:7.2f}")
 
 # %% [markdown]
 # A depthwise and a pointwise layer together need 53.2 million instead of 462.4 million: 8.7 times fewer.
 #
 # ### Work on padding
 #
-# The formula counts products with padded zeros. Ordinary kernels do compute them. How many are there?
+# The formula counts products with padded zeros. Ordinary kernels do compute them: many write every window as a row of a matrix, zeros included
+# (**im2col**, image to columns), and multiply that matrix by the filters. How many such products are there?
 
 # %%
 for side in (7, 14, 56, 224):
@@ -160,7 +162,7 @@ with sdpa_kernel(SDPBackend.MATH):
     print(f"attention: torch's counter {flop_counter(attention, q, q, q):6,} FLOPs when it is made of plain products")
 
 # %% [markdown]
-# On the CPU both run as one fused operator without a rule. Compare a tool with a closed form once, before you trust it.
+# On the CPU each of the two runs as one **fused operator**: a single call that does all the steps, so no plain product is seen. The counter has no rule for it. Compare a tool with a closed form once, before you trust it.
 #
 # ### Published tables
 #
@@ -169,17 +171,17 @@ with sdpa_kernel(SDPBackend.MATH):
 
 # %%
 def resnet50_macs(stride_in_3x3: bool) -> int:
-    macs, side, c_in = conv_macs(224, 224, 3, 64, 7, stride=2, padding=3), 56, 64  # a max pool makes 56 of 112
+    macs, side, c_in = our_conv_macs(224, 224, 3, 64, 7, stride=2, padding=3), 56, 64  # a max pool makes 56 of 112
     for width, blocks, first_stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for block in range(blocks):
             stride = first_stride if block == 0 else 1
             out = side // stride
             middle = side if stride_in_3x3 else out
-            macs += conv_macs(side, side, c_in, width, 1, stride=side // middle)
-            macs += conv_macs(middle, middle, width, width, 3, stride=middle // out, padding=1)
-            macs += conv_macs(out, out, width, 4 * width, 1)
+            macs += our_conv_macs(side, side, c_in, width, 1, stride=side // middle)
+            macs += our_conv_macs(middle, middle, width, width, 3, stride=middle // out, padding=1)
+            macs += our_conv_macs(out, out, width, 4 * width, 1)
             if block == 0:
-                macs += conv_macs(side, side, c_in, 4 * width, 1, stride=stride)  # the shortcut
+                macs += our_conv_macs(side, side, c_in, 4 * width, 1, stride=stride)  # the shortcut
             side, c_in = out, 4 * width
     return macs + 2048 * 1000
 
@@ -191,7 +193,7 @@ for name, late in (("v1  ", False), ("v1.5", True)):
 macs, side, c_in = 512 * 7 * 7 * 4096 + 4096 * 4096 + 4096 * 1000, 224, 3  # the three linear layers
 for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
     for _ in range(depth):
-        macs += conv_macs(side, side, c_in, width, 3, padding=1)
+        macs += our_conv_macs(side, side, c_in, width, 3, padding=1)
         c_in = width
     side //= 2  # a max pool
 print(f"VGG-16        : {macs / 1e9:6.3f} GMACs, {2 * macs / 1e9:5.2f} GFLOPs")
@@ -202,6 +204,9 @@ print(f"VGG-16        : {macs / 1e9:6.3f} GMACs, {2 * macs / 1e9:5.2f} GFLOPs")
 # A token passes through each weight matrix once: one MAC a weight, 2 FLOPs. The input embedding is a lookup and costs nothing.
 # Attention has no weights. A new token is compared with each position of its context, and then sums up their values:
 # 4 × layers × context × width FLOPs.
+#
+# To turn FLOPs into time you divide by a peak. Take the **dense** one, for ordinary matrices. Data sheets often print the **sparse** peak in front.
+# It is twice as high and holds only where two of every four weights are zero.
 
 # %%
 from utils.cost.flops import decoder_flops_per_token, prefill_flops
@@ -220,7 +225,11 @@ print(f"a prompt of 2,000 tokens: {prompt / 1e12:.1f} TFLOPs, at least {prompt /
 #
 # ### Training, and how well the chips are used
 #
-# The backward pass computes gradients for activations and for weights. Each costs as much as the forward pass, so training needs 6 FLOPs a weight and token.
+# The backward pass computes gradients for activations and for weights. Each costs as much as the forward pass, so training is three times the forward pass: 6 FLOPs a weight and token.
+# Attention triples as well: 4 × layers × context × width becomes 12·L·d_attn·T a token. *L* is the number of layers and *T* the length of a training sequence.
+# *d_attn* is the width of all heads together: n_heads · head_dim, in PaLM 48 · 256 = 12,288.
+# A causal token sees half of the sequence on average. By convention the full *T* is used all the same, not the causal half.
+#
 # **MFU** (model FLOPs utilisation) divides what the model needs by what the chips could do. Here is Google's PaLM, from its paper:
 
 # %%
@@ -231,6 +240,8 @@ share = mfu(238.3e3, 540.35e9, n_layers=118, n_heads=48, head_dim=256, seq_len=2
 print(f"MFU = {share:.1%} (the paper says 46.2 %)")
 
 # %% [markdown]
+# 780 billion is a rounded number of tokens: with 779.5 billion the product is 2,527.
+#
 # Some trainings compute activations a second time to save memory. MFU leaves that out: wasted work must not raise it.
 # **HFU** (hardware FLOPs utilisation) counts it. PaLM's is 57.8 %.
 #
@@ -302,6 +313,7 @@ cost_explorer()
 # - `h` and `w` are the size of the *input*, `c_in` and `c_out` the channels.
 # - `kernel` is an int or a pair (height, width). `stride`, `padding`, `dilation` and `groups` are ints. Padding is added on all four sides.
 # - `groups` divides both channel counts.
+# - With `batch` images the count is multiplied by `batch`.
 # - Count the products with padded zeros as well. Biases are no MACs.
 # - If the window does not fit into the padded input, on either axis, raise a ValueError.
 #
@@ -429,7 +441,7 @@ check("12.decoder_step_flops", decoder_step_flops)
 #
 # - `step_seconds` are the times of the steps, in order. Leave out the first `warmup` of them. If none is left, raise a ValueError.
 # - Take the *median* of the rest as the time of a step (of an even number: the mean of the two in the middle). A step trains on `tokens_per_step` tokens.
-# - A token needs 6·`n_params` + 12·`n_layers`·`d_attn`·`seq_len` model FLOPs, whatever is recomputed.
+# - A token needs 6·`n_params` + 12·`n_layers`·`d_attn`·`seq_len` model FLOPs, whatever is recomputed. `d_attn` is n_heads · head_dim.
 # - `peak_flops` is the dense peak of one chip in FLOP/s, and there are `n_chips`.
 # - Return model FLOPs per second over what all chips could do: a fraction.
 # - If it is above 1, raise a ValueError whose message contains the words `above peak`: the peak must be wrong, or MACs and FLOPs are mixed up. Exactly 1 is allowed.
@@ -490,7 +502,8 @@ matmul_chart(time_matmuls())
 # %% [markdown]
 # A product of 16 × 16 has about 8,000 FLOPs, and the call around it takes longer than they do. With growing n that fixed cost disappears in the n³ of the work.
 #
-# With a GPU the next cell also measures the five layers in FP16 and in FP32, with and without TF32. Without one it says so.
+# With a GPU the next cell also measures the five layers in FP16 and in FP32, with and without **TF32**. (TF32 rounds the factors of an FP32 product
+# to 10 fraction bits, so that the faster matrix units can take them.) Without a GPU it says so.
 
 # %% experiment
 from utils.widgets.ch12_flops import gpu_table
@@ -499,6 +512,8 @@ gpu_table()
 
 # %% [markdown]
 # ## What the source says
+#
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
 #
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
@@ -563,7 +578,7 @@ practise("12")
 # | FLOP, FLOPs | 浮点运算（次数） | one floating-point multiply or add; a count |
 # | FLOP/s, FLOPS | 每秒浮点运算次数 | a rate |
 # | MAC | 乘加运算 | one multiply and one add; elsewhere also "memory access cost" (内存访问成本) |
-# | feature map | 特征图 | a layer's output, height × width × channels |
+# | feature map | 特征图 | a layer's output values, height × width × channels |
 # | stride, padding, dilation | 步长、填充、空洞 | step of the window, border of zeros, gap between its taps |
 # | groups, depthwise | 分组、逐通道 | each output channel sees a part of the input channels, or one |
 # | im2col | 图像转列 | writing a convolution as a matrix product |

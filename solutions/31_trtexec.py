@@ -21,7 +21,7 @@ import numpy as np
 # > In the report, GPU Compute Time is the cost of the kernels. Latency is copy in + compute + copy out of one query. Throughput is queries over wall time.
 # > With several `--infStreams` I read the throughput, not the latency.
 # >
-# > TensorRT 10 removed implicit batch, Caffe, UFF and `--workspace`. TensorRT 11 removed `--fp16`, `--int8` and `--best`: the precision goes into the ONNX model.
+# > TensorRT 10 removed the implicit batch, the model formats Caffe and UFF, and `--workspace`. TensorRT 11 removed `--fp16`, `--int8` and `--best`: the precision goes into the ONNX model.
 # > 11 also changed the defaults: no data transfers, CUDA graph on, spin wait on. So I compare numbers only when both sides measure the same.
 
 # %% [markdown]
@@ -29,8 +29,7 @@ import numpy as np
 #
 # ### A command that no longer runs
 #
-# You find this line in an old deployment script. Will it run?
-# `parse_command` is a Python model of NVIDIA's option parser. It was compared with the compiled original, and it needs no GPU.
+# You find this line in an old deployment script. Will it run? `parse_command` is a Python model of NVIDIA's option parser. It was compared with the compiled original, and it needs no GPU.
 
 # %%
 from utils.engines.trtexec import RELEASES, parse_command
@@ -41,8 +40,9 @@ for release in RELEASES:
     print(f"{release:>6}: {'runs' if parsed.ok else 'refused, unknown ' + ' '.join(parsed.unknown)}")
 
 # %% [markdown]
-# It ran in 2023. TensorRT 10.16 does not know two of its flags, and 11.1 does not know three.
-# trtexec then prints "Unknown option" and ends. Nothing is built.
+# It ran in 2023. TensorRT 10.16 does not know two of its flags, and 11.1 does not know three. trtexec then prints "Unknown option" and ends. Nothing is built.
+#
+# `--explicitBatch` made the batch an ordinary dimension of the input. Before it there was the **implicit batch**: the shapes left it out, and `--batch` gave it at run time.
 #
 # What the line asks for, in the order in which trtexec does it:
 #
@@ -54,7 +54,7 @@ for release in RELEASES:
 # ### How trtexec reads its arguments
 #
 # All arguments go into a bag. For each option that it knows, trtexec takes one occurrence out.
-# If anything is left in the bag, it refuses the command. That explains odd results:
+# If anything is left in the bag, it refuses the command:
 
 # %%
 for command in ("--onnx=m --best --best", "--onnx m.onnx", "--onnx=m --fp16=false", "--onnx=m --workspce=1024"):
@@ -66,9 +66,7 @@ for command in ("--onnx=m --best --best", "--onnx m.onnx", "--onnx=m --fp16=fals
 # - A second `--best` is an "unknown option", because the first one was taken and the second was left.
 # - `--onnx m.onnx` is wrong in every release. The value must follow a `=` without a blank.
 # - `--fp16=false` turns FP16 **on**. A switch is true whatever follows it.
-# - There is no spelling help and there are no abbreviations.
-#
-# The argument is split at its first `=`. So a value may hold a `=` itself.
+# - There are no abbreviations. An argument is split at its first `=`, so a value may hold a `=` itself.
 #
 # ### Shapes: what is built, and what is run
 #
@@ -107,8 +105,7 @@ for text in ("x:1x3x224x224", "x:1X3x224", "images:0:1x3", "x:scalar"):
     print(f"{text:16} -> {parse_shape_spec(text)}")
 
 # %% [markdown]
-# `1X3` became the single number 1, without a word. And the name is what stands before the **last** colon.
-# Nothing checks that min ≤ opt ≤ max. The builder refuses that later.
+# `1X3` became the single number 1, without a word. And the name is what stands before the **last** colon. Nothing checks that min ≤ opt ≤ max. The builder refuses that later.
 #
 # ### What three releases know
 
@@ -123,7 +120,7 @@ for earlier, later in (("8.6", "10.16"), ("10.16", "11.1")):
     print(textwrap.fill(f"in {earlier}, not in {later} ({len(gone)}): {', '.join(gone)}", 110, subsequent_indent="  "))
 
 # %% [markdown]
-# Two breaks. Release 10 removed what belonged to Caffe, UFF and the implicit batch, and `--workspace`.
+# Two breaks. Release 10 removed the implicit batch, `--workspace`, and the readers of two model formats from before ONNX: **Caffe** (`--deploy`) and **UFF** (`--uff`, exported from TensorFlow).
 # Release 11 removed precision and calibration. Every network is **strongly typed** there: the ONNX model says which tensor is FP16 or INT8.
 #
 # ### The same command, another measurement
@@ -135,6 +132,8 @@ for earlier, later in (("8.6", "10.16"), ("10.16", "11.1")):
 # | copies of inputs and outputs | on | off | `--includeDataTransfers` |
 # | CUDA graph (the launches are recorded once and replayed) | off | on | `--noCudaGraph` |
 # | spin wait (the host polls instead of sleeping) | off | on | `--noSpinWait` |
+#
+# (A fourth matters only with `--dumpProfile`: the layers are timed in a run of their own, which is what `--separateProfileRun` asked for in 10.x.)
 #
 # Here is one model of a device under both defaults. The copies take 0.8 ms each, the kernels 1.0 ms, and the enqueue call 0.2 ms. (This is a simulation.)
 
@@ -166,7 +165,7 @@ for number, q in enumerate(six, 1):
           f"compute from {q['startComputeMs']:4} to {q['endComputeMs']:4}, D2H ends {q['endD2hMs']:4}")
 
 # %% [markdown]
-# trtexec warms up for 200 ms by default; here we take 20 ms. The warm-up ends with the first query whose compute starts at or after that time: query 3.
+# trtexec warms up for 200 ms by default; here we take 20 ms. The first query whose compute starts at or after that time is the first that counts: query 3. The warm-up ends before it.
 #
 # Four queries are left. Their wall time runs from the first H2D start (20.5 ms) to the last D2H end (37.0 ms): 16.5 ms.
 
@@ -180,7 +179,7 @@ print(format_report(summarize(six, warmup_ms=20, percentiles=(90, 99))))
 # - **Throughput** = queries / wall time. The gaps between the queries count.
 # - **Latency** = H2D + compute + D2H of one query. The waits between its phases do *not* count.
 # - The mean latency is 3.75 ms, and 1000 / 3.75 would be 267 queries/s. The device had pauses, so it did 242.
-# - The last line warns when the compute times vary by more than 2.5 % (1 % in release 8.6). Lock the GPU's clocks and measure again.
+# - The last line warns when the **coefficient of variation** of the compute times, their standard deviation / their mean, is above 2.5 % (1 % in release 8.6). Lock the GPU's clocks and measure again.
 # - Another warning comes when enqueueing takes more than 0.8 of the compute time (both as medians). Then the host is the bottleneck. A CUDA graph or a larger batch helps.
 #
 # The loop runs until it has made 10 queries after the warm-up **and** 3 s have passed (`--iterations`, `--duration`, `--warmUp`).
@@ -204,7 +203,7 @@ for n in (10, 100, 101, 200, 1000):
 #
 # ### Several streams
 #
-# trtexec keeps two queries in flight on each stream, so that copies and kernels overlap. `--infStreams=N` gives it more to overlap.
+# trtexec keeps at most two queries in flight on each stream, so that copies and kernels overlap. `--infStreams=N` gives it more to overlap.
 
 # %%
 for streams in (1, 2, 4):
@@ -212,14 +211,15 @@ for streams in (1, 2, 4):
     summary = summarize(trace, warmup_ms=0)
     elapsed = np.mean([q["endD2hMs"] - q["startEnqMs"] for q in trace])
     print(f"streams={streams}: {summary.throughput_qps:4.0f} queries/s, Latency {summary.latency.mean_ms:.2f} ms, "
-          f"from enqueue to result {elapsed:.2f} ms   (simulated)")
+          f"from enqueue to result {elapsed:.2f} ms, on average {summary.throughput_qps * elapsed / 1e3:.1f} in flight   (simulated)")
 
 # %% [markdown]
-# The throughput rises to 1,000 queries/s, one per 1.0 ms of compute, and stays there. No stage can do better than its own time.
+# The throughput rises from 759 to 993 queries/s. It can't pass 1,000, one per 1.0 ms of compute: no stage can do better than its own time.
 # The Latency line does not move, because it leaves out the waiting. With 4 streams a user would wait 6.2 ms.
 # On a real GPU the kernels of two streams also slow each other down. So trtexec itself warns that latencies are not accurate with several streams.
 #
-# **Little's law** ties it together: queries in flight = throughput × time in the system. With 2 queries in flight that take 2.6 ms each, the throughput can't be above 2 / 2.6 ms = 769 queries/s. The first line above comes close.
+# **Little's law** ties it together: queries in flight = throughput × time in the system. With 4 streams 993 queries/s × 6.17 ms = 6.1 are in flight on average, of at most 8.
+# On one stream at most 2 are in flight and take 2.6 ms each, so the throughput can't be above 2 / 2.6 ms = 769 queries/s. The first line comes close.
 #
 # ### Carrying a command over
 
@@ -268,7 +268,7 @@ release_matrix()
 #
 # - Items are separated by `,`. An item is `name:dims`; the name is everything before the **last** `:`.
 # - The dimensions are separated by a small `x`. The word `scalar` stands for no dimensions: `()`.
-# - A name in single quotes loses them. A name that comes twice keeps its last shape.
+# - A name in single quotes loses them. (A quote without its partner and a comma in quotes are not given.) A name that comes twice keeps its last shape.
 # - Return a dict from name to a tuple of ints.
 # - Raise `ValueError` for: an empty item (also the empty text), an item without `:`, an empty name (also an empty one in quotes),
 #   and a dimension that is not made of the digits 0–9 only or is below 1. So `X`, signs, blanks, points and missing dimensions are refused.
@@ -308,11 +308,11 @@ check("31.shape_spec", shape_spec)
 # %% [markdown] about="fill_profile"
 # Fill in a profile as trtexec does, and check it as the builder will.
 #
-# - `lo`, `opt`, `hi` are what `--minShapes`, `--optShapes`, `--maxShapes` gave: dicts from tensor name to a tuple of ints, or `None` for an absent flag.
+# - `lo`, `opt`, `hi` are what `--minShapes`, `--optShapes`, `--maxShapes` gave: dicts from tensor name to a tuple of ints, or `None` for an absent flag. An empty dict is not absent: it is a flag that names no tensor.
 # - A missing min copies opt, else max. A missing opt copies max, else min. A missing max copies opt, else min.
 # - Return a dict from tensor name to `(min, opt, max)`. With all three `None` return `{}`.
 # - Raise `ValueError` when the given flags do not name the same tensors, when the shapes of a tensor differ in rank,
-#   or when min ≤ opt ≤ max fails in some dimension. The message must contain the tensor's name.
+#   or when min ≤ opt ≤ max fails in some dimension. The message must contain the tensor's name; where the flags name different tensors, that of a tensor that is missing somewhere.
 #
 # | lo, opt, hi | result |
 # |---|---|
@@ -467,7 +467,7 @@ check("31.summarize_trace", summarize_trace)
 
 # %% [markdown] about="migrate_trtexec"
 # Carry a command line over to TensorRT 10 or 11, so that it measures what it measured. Return `(arguments, notes)`, two lists of strings.
-# Names below are written without their `--`. A flag is the part before the first `=`.
+# Names below are written without their `--`. A flag is the part before the first `=`. `workspace`, `batch` and `nvtxMode` always come with a value, `heuristic` without.
 #
 # | old | new |
 # |---|---|
@@ -582,7 +582,6 @@ sweep_picture(runs)
 # %% [markdown]
 # With two free cores the throughput nearly doubles from 1 to 2 streams. With 4 streams on 2 cores it hardly grows, and p99 grows several times: the streams take turns on the cores.
 # On a machine with more cores the bend comes later. When other programs run, it comes earlier.
-#
 # The last column is Little's law. The streams are always busy, so throughput × mean latency is close to the number of streams.
 #
 # Now the exported trace. trtexec writes it without the warm-up queries, and so does `ortexec`. Does it give the printed report again?
@@ -614,6 +613,8 @@ print(real_trtexec(four_layer_cnn()))
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | trtexec has three uses: benchmark, save an engine, write a timing cache | holds, incomplete | since 11.1 it also searches build routes and checks their accuracy (`--tuneBuildRoutes`, `--accuracyThreshold`) |
@@ -636,8 +637,7 @@ from utils.widgets.ch31_trtexec import source_verdicts
 source_verdicts()
 
 # %% [markdown]
-# Row 4 and row 11 were computed above. Of the eleven commands, two still run in 11.1.
-# Vendors are no exception: NVIDIA's README at tag 11.1 still shows `--int8`, `--best` and `--fp16` in examples 2 and 5, and that release's parser refuses them.
+# Row 4 and row 11 were computed above. Of the eleven commands, two still run in 11.1. NVIDIA's README at tag 11.1 still shows `--int8`, `--best` and `--fp16` in examples 2 and 5, and that release's parser refuses them.
 
 # %% [markdown]
 # ## Explain it

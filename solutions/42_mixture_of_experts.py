@@ -179,9 +179,9 @@ for ranks in (2, 8, 64):
 # %% [markdown]
 # ## See it
 #
-# ![Left: handwritten digits in a plane, coloured and marked by the expert that the router chose. Middle: assignments per expert against the capacity line; without balancing four of eight experts take all 600 tokens. The share dropped stays near 40 % over 200 training steps.](figure.svg)
+# ![Left: handwritten digits in a plane, coloured and marked by the expert that the router chose. Middle: assignments per expert against the capacity line; without balancing four of eight experts take all 600 tokens. The share dropped stays near 38 % over 100 training steps.](figure.svg)
 #
-# After 200 steps without balancing 4 of 8 experts get tokens. The fullest one is asked for 291 assignments and has 94 places, so 40.2 % of the 600 assignments are dropped.
+# After 100 steps without balancing 4 of 8 experts get tokens. The fullest one is asked for 277 assignments and has 94 places, so 37.3 % of the 600 assignments are dropped.
 #
 # **Router playground.** A recorded training run: a small classifier of real digits, of which it sees two numbers each. Move the step, the capacity and the cure.
 

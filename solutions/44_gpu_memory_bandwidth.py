@@ -233,13 +233,13 @@ print(f"{weights:,} weights × 2 bytes = {weights * 2 / 1e9:.2f} GB; over 3,350 
 # Two things change the bound. A **batch** of sequences shares the weights. And each sequence also reads its **KV cache**, the keys and values of all its tokens so far.
 
 # %%
-from utils.cost.bandwidth import decode_plan, kv_bytes_per_token
+from utils.cost.bandwidth import decode_plan as our_decode_plan, kv_bytes_per_token
 
 kv = kv_bytes_per_token(layers=32, kv_heads=8, head_dim=128)
 print(f"one token adds {kv:,} bytes to the cache\n")
 print("bits  context  batch   memory ms  compute ms   tokens/s  bound")
 for bits, context, batch in ((16, 0, 1), (16, 8192, 1), (4.5, 0, 1), (16, 0, 64), (16, 8192, 64), (16, 0, 512)):
-    p = decode_plan(weights, bits, kv, context, batch, 3350, 989)
+    p = our_decode_plan(weights, bits, kv, context, batch, 3350, 989)
     print(f"{bits:4}  {context:7}  {batch:5}  {p['memory_ms']:10.3f}  {p['compute_ms']:10.3f}  {p['tokens_per_s']:9,.1f}  {p['bound']}")
 
 # %% [markdown]
@@ -273,7 +273,8 @@ from utils.widgets.ch44_gpu_memory_bandwidth import warp_figure
 warp_figure()
 
 # %% [markdown]
-# **Bandwidth to tokens.** Bounds for six GPUs, computed from data sheets. Make the context longer and watch the stars disappear: the cache keeps the memory busy at every batch.
+# **Bandwidth to tokens.** Bounds for six GPUs, computed from data sheets. A star marks the batch from which arithmetic takes longer than memory.
+# Make the context longer and watch the stars disappear: the cache keeps the memory busy at every batch.
 
 # %% figure
 from utils.widgets.ch44_gpu_memory_bandwidth import tokens_figure
@@ -470,6 +471,8 @@ print(gpu_bandwidth())
 
 # %% [markdown]
 # ## What the source says
+#
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
 #
 # | # | claim | verdict | what is true |
 # |---|---|---|---|

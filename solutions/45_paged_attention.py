@@ -5,7 +5,7 @@
 # A server for language models remembers keys and values for every token of every running request. That memory, not the weights, decides how many users fit on a card.
 # PagedAttention is a way to hand it out: an allocator, a table, and a kernel that reads through the table. You will build all three.
 #
-# About 110 minutes. It helps to know chapter 44 (why decoding waits for memory) and chapter 46 (how softmax is merged block by block).
+# About 150 minutes. It helps to know chapter 44 (why decoding waits for memory) and chapter 46 (how softmax is merged block by block).
 
 # %% setup
 from itertools import chain, count
@@ -22,7 +22,7 @@ import numpy as np
 # > PagedAttention cuts the cache into blocks of equal size, 16 tokens in the paper. A block table for each sequence says where its blocks lie.
 # > What is wasted is the empty end of the last block: (B − 1)/2 tokens a sequence on average.
 # >
-# > Blocks have reference counts. So samples and beams of one request share them, and a write to a shared block makes a copy first (copy-on-write).
+# > Blocks have reference counts. So several answers to one prompt share them, and a write to a shared block makes a copy first (copy-on-write).
 # > Requests with the same beginning share full blocks by hash, which is called prefix caching.
 # >
 # > The kernel reads keys and values through the table. That made it 20–26 % slower in the paper. But more requests fit, and throughput rose 2–4 times at the same latency.
@@ -44,12 +44,12 @@ from utils.attention.kv_cache import kv_bytes_per_token
 token = kv_bytes_per_token(layers=40, kv_heads=40, head_dim=128)
 print(f"a token:                 {token:,} bytes")
 print(f"2,048 tokens:            {2048 * token / 1e9:.2f} GB")
-print(f"requests in 12 GB:       {int(12e9 // (2048 * token))}")
+print(f"requests in 12 GiB:      {int(12 * 2**30 // (2048 * token))}")
 print(f"a token in Llama-3-8B:   {kv_bytes_per_token(layers=32, kv_heads=8, head_dim=128):,} bytes (8 KV heads instead of 40)")
 
 # %% [markdown]
 # Seven requests, if each gets the maximum of 2,048 tokens. The paper measured 7.0 at once for that policy.
-# But a chat of its ShareGPT trace has 161 + 338 tokens on average. Even at its end it fills only 24 % of its 2,048 slots.
+# But a chat of its ShareGPT trace (recorded conversations) has 161 prompt tokens and 338 answer tokens on average. Even at its end it fills only 24 % of its 2,048 slots.
 # With PagedAttention the paper measured 30.4 at once on the same card.
 #
 # ### Two phases
@@ -116,9 +116,9 @@ print(cache.stats())
 # The kernel that stores a token needs its **slot**: the block's id times the block size, plus the place inside.
 
 # %%
-from utils.attention.paged import slot_mapping
+from utils.attention.paged import slot_mapping as our_slot_mapping
 
-print("slots of the tokens 0 to 8 of a:", slot_mapping(cache.block_table("a"), 0, 9, 4))
+print("slots of the tokens 0 to 8 of a:", our_slot_mapping(cache.block_table("a"), 0, 9, 4))
 
 # %% [markdown]
 # From slot 3 it jumps to slot 8. An operating system does the same with pages: a page table maps the addresses of a process to frames of memory.
@@ -129,22 +129,22 @@ print("slots of the tokens 0 to 8 of a:", slot_mapping(cache.block_table("a"), 0
 # Here the 9 tokens of `a` get keys and values, and every other slot of the pool gets garbage.
 
 # %%
-from utils.attention.paged import paged_attention
+from utils.attention.paged import paged_attention as our_paged_attention
 
 rng = np.random.default_rng(0)
 k, v = rng.standard_normal((2, 9, 1, 8))
 k_cache, v_cache = np.full((2, 8, 4, 1, 8), np.nan)
-slots = slot_mapping(cache.block_table("a"), 0, 9, 4)
+slots = our_slot_mapping(cache.block_table("a"), 0, 9, 4)
 k_cache.reshape(-1, 1, 8)[slots], v_cache.reshape(-1, 1, 8)[slots] = k, v
 q = rng.standard_normal((1, 8))
 
-through_table = paged_attention(q, k_cache, v_cache, cache.block_table("a"), 9)
+through_table = our_paged_attention(q, k_cache, v_cache, cache.block_table("a"), 9)
 plain = torch.nn.functional.scaled_dot_product_attention(*(torch.from_numpy(x)[None] for x in (q, k[:, 0], v[:, 0])))
 print(f"largest difference to plain attention: {np.abs(through_table - plain[0].numpy()).max():.0e}")
 
 # %% [markdown]
 # The kernel walks the table block by block. Each block gives a partial softmax, and they are merged with their weights, as chapter 46 explains.
-# Of the last block it reads only the slots below the length.
+# Of the last block it reads only the slots of tokens that exist.
 #
 # Does the text of a decoder change? It must not, whatever the block size.
 
@@ -165,7 +165,7 @@ from utils.widgets.ch45_paged_attention import waste_chart
 waste_chart()
 
 # %% [markdown]
-# With blocks of 16, a request of ShareGPT's mean lengths wastes 2.2 %, one of Alpaca's 13.7 %. You will compute these in exercise 4. A rule of thumb:
+# With blocks of 16, a request of ShareGPT's mean lengths wastes 2.2 %, one of Alpaca's (short instructions, 19 + 58 tokens) 13.7 %. You will compute these in exercise 4. A rule of thumb:
 #
 # $$\text{waste} \approx \frac{(B - 1)/2}{\text{mean length held} + (B - 1)/2}$$
 #
@@ -174,9 +174,9 @@ waste_chart()
 # Several answers to one prompt are called **parallel sampling**. The prompt's keys and values are equal in all of them. So a *fork* copies the table, not the blocks.
 
 # %%
-from utils.attention.paged import BlockManager
+from utils.attention.paged import BlockManager as OurBlockManager
 
-blocks = BlockManager(num_blocks=10, block_size=4)
+blocks = OurBlockManager(num_blocks=10, block_size=4)
 blocks.add("a", 6)
 blocks.fork("a", "b")
 blocks.fork("a", "c")
@@ -189,23 +189,24 @@ for seq in ("b", "c", "a"):
 # A block that several tables name has a **reference count** above 1. The first two writers copied the half-filled block 1 before they wrote. That is **copy-on-write**.
 # The third was the last owner, so it wrote in place. Block 0 is full. Nobody writes to it again, so it stays shared.
 #
-# **Beam search** shares more: a beam that splits at token 300 shares 300 tokens, not only the prompt.
+# **Beam search** keeps the n best continuations at each step. Each has a parent among the n beams of the step before, so beams split and die.
+# It shares more than sampling: a beam that splits at token 300 shares 300 tokens, not only the prompt.
 
 # %%
-from utils.attention.paged import beam_sharing, random_beam_parents
+from utils.attention.paged import beam_sharing as our_beam_sharing, random_beam_parents
 
 print("saved by sharing, requests of the traces' mean lengths, blocks of 16 (replayed, parents of beams drawn at random):")
 for name, (p, o) in {"ShareGPT": (161, 338), "Alpaca": (19, 58)}.items():
     for n in (2, 4, 6):
-        _, parallel = beam_sharing(p, [list(range(n))] * o, 16)
-        _, beams = beam_sharing(p, random_beam_parents(n, o, np.random.default_rng(n)), 16)
+        _, parallel = our_beam_sharing(p, [list(range(n))] * o, 16)
+        _, beams = our_beam_sharing(p, random_beam_parents(n, o, np.random.default_rng(n)), 16)
         print(f"  {name:9} {n} sequences: parallel sampling {parallel:4.0%}, beam search {beams:4.0%}")
 
 # %% [markdown]
 # ### Sharing between requests
 #
 # Requests often begin with the same system prompt. vLLM gives each *full* block a hash over its tokens and the hash before it.
-# Equal hashes mean equal beginnings, so the block can be used again. This is **prefix caching**.
+# Equal hashes mean equal beginnings (a collision of SHA-256 aside), so the block can be used again. This is **prefix caching**.
 
 # %%
 from utils.attention.paged import PrefixCache
@@ -225,7 +226,7 @@ print("found if token 0 is different:", prefixes.match([99, *first[1:]]))
 #
 # ### When the pool is empty
 #
-# A scheduler admits a request when its *prompt* fits. Later the pool may run out. Then the newest request is **preempted**: its blocks are freed.
+# With **continuous batching** requests join and leave the batch at every decode step. A scheduler admits one when its *prompt* fits. Later the pool may run out. Then the newest request is **preempted**: its blocks are freed.
 # It starts again later, and a prefill over prompt and written tokens recomputes its cache. (The paper could also swap it to CPU memory. vLLM today recomputes.)
 #
 # The next cell simulates such a scheduler: 15.7 thousand slots as in the paper, 400 requests of ShareGPT-like lengths (lognormal, made up from the trace's means).
@@ -313,10 +314,10 @@ check("45.slot_mapping", slot_mapping)
 # Compute the attention of one new token over a paged cache.
 #
 # - `q` has the shape (Hq, D): one query for each query head. `k_cache` and `v_cache` have the shape (blocks, block_size, Hkv, D). All are float32.
-# - Hq is a multiple of Hkv. Query heads are grouped: with 8 query heads on 2 KV heads, query heads 0 to 3 read KV head 0, and 4 to 7 read KV head 1.
+# - Hq is a multiple of Hkv. Query heads are grouped (grouped-query attention, GQA): with 8 query heads on 2 KV heads, query heads 0 to 3 read KV head 0, and 4 to 7 read KV head 1.
 # - The sequence's tokens lie in the blocks of `block_table`, in its order. Attend to the first `length` tokens, at least 1. The last block that is needed may be partly filled.
 # - The table may be longer than needed, and may name a block twice.
-# - Scores are q·k / √D, and their softmax weights the values. Scores may reach ±10,000.
+# - Scores are q·k / √D, and their softmax weights the values. Scores (after the division) may reach ±10,000, so subtract the maximum before you exponentiate. float32 is enough.
 # - All slots that are not the sequence's first `length` hold garbage, possibly nan. It must not reach the result.
 # - Return a float array (Hq, D), right to a relative 1e-4.
 #
@@ -353,7 +354,7 @@ check("45.paged_attention", paged_attention)
 #   - If the last block is partly filled and this sequence alone has it, return None.
 # - `free(seq)` forgets a sequence. A block becomes free when no table names it any more.
 #
-# Errors: KeyError for an id that is not in use (for `fork`: the parent). ValueError if `add` or `fork` is to start an id that is in use. A freed id is not in use and may be started again.
+# Errors: KeyError for a sequence that is not in use (for `fork`: the parent, looked at first). ValueError if `add` or `fork` is to start a sequence that is in use. A freed one is not in use and may be started again.
 # MemoryError if a call needs more blocks than are free. A call that raises changes nothing.
 #
 # For example with `BlockManager(6, 4)`: `add("a", 6)` leaves 4 free; `fork("a", "b")` 4; `append("a")` returns a pair and leaves 3; `append("b")` returns None (it is the sole owner now) and leaves 3;
@@ -477,7 +478,7 @@ check("45.kv_waste", kv_waste)
 # - Then each beam appends one token of its own. A partly filled last block that it shares is copied first, as in exercise 3.
 # - Return a pair. First a list: the number of different physical blocks that the n beams hold after each step.
 # - Second the saving, a float: 1 − (sum of that list) / (sum over all steps of n·ceil(length / `block_size`)). The length after the first step is `prompt_len` + 1.
-# - `parents` has at least one row. Raise a ValueError for any parent outside 0 … n − 1.
+# - `parents` has at least one row, and all its rows have n entries. Raise a ValueError for any parent outside 0 … n − 1.
 #
 # Parallel sampling is the special case in which each row is [0, 1, …, n − 1].
 #
@@ -528,7 +529,7 @@ print("all caches led to the same text:", same_texts(runs))
 
 # %% [markdown]
 # Blocks of 16 need 136 steps instead of 440, with 15.6 requests in a step instead of 4.8. The slabs left 87 % of their slots empty.
-# Blocks of 64 waste 40 %, since most requests are shorter than one block or two. Blocks of 1 waste nothing and gain no step over 16.
+# Blocks of 64 waste 40 %, since most requests need only one or two blocks. Blocks of 1 waste nothing and gain no step over 16.
 #
 # The factor depends on the draw of the lengths: seeds 0, 1 and 2 gave 3.2, 2.2 and 2.0 times fewer steps. The last run had to preempt 6 requests and recompute 137 tokens.
 #
@@ -550,20 +551,22 @@ gpu_serving()
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | prefill computes the whole prompt at once and fills the cache; decode adds a token a step | holds | the same logits up to rounding, computed above |
 # | 2 | decode usually takes longer, because it is sequential | depends | each decode step reads all weights and the cache again. With a prompt of 30,000 tokens and a short answer, prefill takes longer |
-# | 3 | the cache grows with requests and length, and the output's length is unknown | holds | OPT-13B: 819,200 bytes a token, 1.68 GB for 2,048. Llama-3-8B: 131,072 bytes, thanks to grouped heads |
+# | 3 | the cache grows with requests and length, and the output's length is unknown | holds | OPT-13B: 819,200 bytes a token, 1.68 GB for 2,048. Llama-3-8B: 131,072 bytes, thanks to grouped-query attention |
 # | 4 | virtual memory is simulated from physical memory and cut into the same pages | imprecise | two address spaces; page tables map pages to frames. It ends *external* fragmentation, the last page's empty end stays |
 # | 5 | block = page, token = byte, sequence = process | holds | an analogy: nothing is loaded from disk on demand, and no hardware walks the table; the kernel does |
-# | 6 | only the last block is wasted, under 4 % | depends | 2.2 % for ShareGPT's mean lengths, 13.7 % for Alpaca's (blocks of 16). 96.3 % filled was one measured set-up |
+# | 6 | only the last block is wasted, under 4 % | depends | 2.2 % for ShareGPT's mean lengths, 13.7 % for Alpaca's (blocks of 16). 96.3 % filled is one measured set-up (the paper, figure 2) |
 # | 7 | systems before it waste memory | holds | 20.4 % (maximum reserved), 26.8 % (power of two) and 38.2 % (length known) of the cache held tokens |
-# | 8 | in *parallel sampling* sharing saves 55 % of memory and gives 2.2 times the throughput | wrong | 55 % is *beam search* at its best. Parallel sampling saved 6.1–9.8 % on Alpaca, 16.2–30.5 % on ShareGPT. The announcement says "up to" for both figures, and means both methods |
+# | 8 | in *parallel sampling* sharing saves 55 % of memory and gives 2.2 times the throughput | wrong | 55 % is *beam search* with 6 beams on Alpaca; on ShareGPT it reached 66.3 %. Parallel sampling saved 6.1–9.8 % on Alpaca, 16.2–30.5 % on ShareGPT. The announcement says "up to" for both figures, and means both methods |
 # | 9 | reference counts and copy-on-write make sharing safe | dated | true for the paper. vLLM's version 1 shares full blocks by hash, its tables only grow, nothing is copied |
 # | 10 | (left out) what paging costs | gap | 20–26 % more time in the attention kernel; vAttention keeps virtual memory contiguous instead |
 #
-# Rows 1, 3 and 6 were computed above. Here are rows 2 and 8.
+# Rows 1 and 3, and the shares of row 6, were computed above. Here are rows 2 and 8.
 
 # %%
 from utils.attention.kv_cache import request_phases_ms
@@ -579,12 +582,13 @@ for prompt_len, output_len in ((100, 500), (1_000, 100), (8_000, 200), (30_000, 
 print("row 8: saved by sharing on Alpaca (published, then replayed for mean lengths with random parents)")
 published = {2: (0.0609, 0.3756), 4: (0.0853, 0.5313), 6: (0.0979, 0.5516)}
 for n, (parallel, beams) in published.items():
-    ours = (beam_sharing(19, [list(range(n))] * 58, 16)[1],
-            beam_sharing(19, random_beam_parents(n, 58, np.random.default_rng(n)), 16)[1])
+    ours = (our_beam_sharing(19, [list(range(n))] * 58, 16)[1],
+            our_beam_sharing(19, random_beam_parents(n, 58, np.random.default_rng(n)), 16)[1])
     print(f"  {n} sequences: parallel {parallel:5.1%} and {ours[0]:5.1%}; beam search {beams:5.1%} and {ours[1]:5.1%}")
 
 # %% [markdown]
-# The replay gives the order and the size of the effect. The exact figures depend on the mix of lengths and on the beams' real parents.
+# For beam search the replay gives the size of the effect. For parallel sampling it comes out more than twice too high:
+# every request of the replay has mean lengths, while the real trace mixes long answers, which share nothing, with short ones.
 
 # %% [markdown]
 # ## Explain it

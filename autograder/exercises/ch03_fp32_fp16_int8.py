@@ -565,6 +565,7 @@ pick_8bit = Exercise(
         Case(np.array([[-448.0, 0.01], [0.006, -0.0135]]), label="[[-448, 0.01], [0.006, -0.0135]]"),
         Case(np.array([-5.0, 1.0, 2.0, 0.3])), Case(np.array([1000.0, 900.0, -450.0, 3.0])),
         Case(np.array([-8.0, -7.3, -2.0])), Case(np.array([1.0])),
+        Case(np.array([448.0, 17.03, -34.06, 8.515]), label="[448, 17.03, -34.06, 8.515]  just above ties of E4M3"),
     ],
     draw=_draw_pick, draws=40,
     compare=prop(_picks, same=_same_pick), time_limit_s=6,

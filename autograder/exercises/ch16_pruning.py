@@ -59,6 +59,15 @@ def _by_kth(weight: np.ndarray, sparsity: float) -> np.ndarray:
     return np.abs(weight) > np.sort(np.abs(weight), axis=None)[pruned - 1]
 
 
+def _from_kth(weight: np.ndarray, sparsity: float) -> np.ndarray:
+    if not 0 <= sparsity <= 1:
+        raise ValueError("sparsity must be in [0, 1]")
+    pruned = round(sparsity * weight.size)
+    if pruned == weight.size:
+        return np.zeros(weight.shape, bool)
+    return np.abs(weight) >= np.sort(np.abs(weight), axis=None)[pruned]
+
+
 def _mask_by_loop(weight: np.ndarray, sparsity: float) -> np.ndarray:
     """Prunes one weight after another, always the first of the smallest that are left."""
     if not 0.0 <= sparsity <= 1.0:
@@ -134,7 +143,7 @@ magnitude_mask = Exercise(
             "A threshold cannot tell equal weights apart, and a quantile lies between two of them: the number of "
             "pruned weights comes out wrong. Work out k first, then prune exactly k.",
             "A threshold prunes the wrong number.",
-            also=(partial(_by_quantile, check=False), _by_kth)),
+            also=(partial(_by_quantile, check=False), _by_kth, _from_kth)),
         Misconception(
             "truncates", partial(_mask, count=int),
             "0.29 · 100 is 28.999999999999996 in floating point, and int() cuts that to 28. The task asks for the "
@@ -341,6 +350,12 @@ def _remove_every_zero_row(W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: n
     return _remove(W1, b1, W2, b2, ~W1.any(axis=1))
 
 
+def _remove_in_place(W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: np.ndarray, dead: np.ndarray) -> Arrays:
+    smaller = _remove(W1, b1, W2, b2, dead)
+    b2 += smaller[3] - b2
+    return smaller
+
+
 def _remove_by_running(W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: np.ndarray, dead: np.ndarray) -> Arrays:
     """Runs the dead part alone on x = 0; what comes out is the new bias."""
     if not np.all(W1[dead] == 0):
@@ -444,6 +459,11 @@ remove_neurons = Exercise(
             "The flags were ignored.",
             also=(lambda W1, b1, W2, b2, dead: _remove(W1, b1, W2, b2, ~W1.any(axis=1)),)),
         Misconception(
+            "in_place", _remove_in_place,
+            "The smaller net is right, but `b2 += …` writes into the array of the caller, whose old network is broken now. "
+            "Make a new array.",
+            "An argument was changed."),
+        Misconception(
             "sums_to_zero", partial(_remove, check="sum"),
             "The row [1, −1] sums to 0, and it is not a row of zeros. Ask whether any entry differs from 0.",
             "A sum is no test for zeros.",
@@ -482,7 +502,7 @@ def _hold(model: nn.Module, masks: Masks) -> None:
 
 def _tune(model: nn.Module, masks: Masks, optimizer: Any, batches: Iterable, loss_fn: Callable, *, before: bool = False,
           gradients: bool = False, before_step: bool = False, after: Callable | None = _hold, clear: bool = True,
-          every: int = 1, told: str = "losses") -> Any:
+          clear_late: bool = False, every: int = 1, told: str = "losses") -> Any:
     """The training loop with one mistake; with its defaults it is right (an independent formulation)."""
     losses = []
     if before:
@@ -499,6 +519,8 @@ def _tune(model: nn.Module, masks: Masks, optimizer: Any, batches: Iterable, los
             if before_step:
                 _hold(model, masks)
             optimizer.step()
+            if clear_late:
+                model.zero_grad()
         if after is not None:
             after(model, masks)
         losses.append(float(loss_fn(model(x), y) if told == "after" else loss))
@@ -622,6 +644,14 @@ def _tune_by_where(model: nn.Module, masks: Masks, optimizer: Any, batches: Iter
     return losses
 
 
+def _show_weights(value: Any) -> str:
+    """The weights at the end, and the losses."""
+    if not isinstance(value, dict):
+        return brief(value)
+    told = [f"{name} {np.round(weight, 4).tolist()}" for name, weight in value["end"].items()]
+    return brief(f"losses {brief(value['losses'], 30)}, {'; '.join(told)}", 110).strip("'\"")
+
+
 ADAM = {"optimizer": "Adam", "options": {"lr": 0.1}}
 
 
@@ -633,7 +663,7 @@ _HALF = [[1, 0, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
 
 finetune_pruned = Exercise(
     id="16.finetune_pruned", points=5, difficulty=2, minutes=20, idea="the optimiser's memory revives pruned weights",
-    reference=pruning.finetune_pruned, probe="ch16_pruning.finetune",
+    reference=pruning.finetune_pruned, probe="ch16_pruning.finetune", show=_show_weights,
     cases=[
         _training("the example: Adam after one step, weights [0.9, 0], mask [1, 0]", [2, 1], {"0.weight": [[1, 0]]},
                   weights={"0.weight": [[1.0, 1.0]]}, bias=False, loss="sum", ones=True,
@@ -710,7 +740,7 @@ finetune_pruned = Exercise(
         Misconception(
             "accumulates", partial(_tune, clear=False),
             "The gradients of earlier batches are still in `.grad` and were added. Clear them before each backward pass.",
-            "Gradients pile up."),
+            "Gradients pile up.", also=(partial(_tune, clear=False, clear_late=True),)),
         Misconception(
             "resets_state", _resets,
             "You emptied the optimiser's state. The pruned weights stay at 0, but the kept ones lose their momentum too.",
@@ -794,7 +824,7 @@ def _obs_brute_force(H: np.ndarray, w: np.ndarray) -> tuple[int, np.ndarray, flo
 
 def _obs_kkt(H: np.ndarray, w: np.ndarray) -> tuple[int, np.ndarray, float]:
     """The constrained minimum with a Lagrange multiplier, for each weight."""
-    if (H != H.T).any():
+    if np.any(np.abs(H - H.T) > 1e-9 * np.abs(H)):
         raise ValueError("H is not symmetric")
     np.linalg.cholesky(H)  # its LinAlgError is a ValueError
     n, best = len(w), None
@@ -806,6 +836,12 @@ def _obs_kkt(H: np.ndarray, w: np.ndarray) -> tuple[int, np.ndarray, float]:
         if best is None or cost < best[2]:
             best = (q, np.where(e > 0, 0.0, w + change), float(cost))
     return best
+
+
+def _obs_exactly_symmetric(H: np.ndarray, w: np.ndarray) -> tuple[int, np.ndarray, float]:
+    if not np.array_equal(H, H.T):
+        raise ValueError("H is not symmetric")
+    return _obs(H, w)
 
 
 def _obs_agrees(case: Case, expected: Any, got: Any) -> str | None:
@@ -840,6 +876,7 @@ obs_step = Exercise(
         Case(_THREE, np.array([1.0, 0.0, 2.0]), label="one weight is 0 already"),
         Case(np.array([[1.0, 0.99], [0.99, 1.0]]), np.array([1.0, 1.5]), label="two nearly equal inputs"),
         Case(np.array([[1.0, 0.6], [0.6, 4.0]]), np.array([-2.0, 1.0]), label="a negative weight"),
+        Case(np.array([[2.0, 1.0 + 1e-13], [1.0, 1.0]]), np.array([1.0, 2.0]), label="H = [[2, 1 + 1e-13], [1, 1]]"),
     ],
     raises=[
         Case(np.array([[2.0, 9.0], [1.0, 1.0]]), np.array([1.0, 2.0]), label="H = [[2, 9], [1, 1]]"),
@@ -912,6 +949,11 @@ obs_step = Exercise(
             "Compare H with its transpose.",
             "Symmetry was not checked."),
         Misconception(
+            "exact_symmetry", _obs_exactly_symmetric,
+            "A Hessian that was computed as a sum differs from its transpose in the last bits. The task calls differences "
+            "of up to 1e-9 of the entries rounding.",
+            "Rounding was taken for asymmetry."),
+        Misconception(
             "symmetric_is_enough", partial(_obs, definite=False),
             "A symmetric matrix need not be positive definite. Where a direction has no or negative curvature, there is "
             "no minimum and the formula means nothing.",
@@ -930,7 +972,7 @@ obs_step = Exercise(
         "`np.linalg.cholesky` raises LinAlgError (a ValueError) unless H is positive definite, but it reads one triangle "
         "only: compare H with H.T as well.",
     ),
-    worth_knowing="SparseGPT applies this step column by column to layers with billions of weights.",
+    worth_knowing="SparseGPT builds on this step, for language models of up to 176 billion parameters.",
 )
 
 EXERCISES = [magnitude_mask, sparsity_at, remove_neurons, finetune_pruned, obs_step]

@@ -315,7 +315,7 @@ fill_profile = Exercise(
     ],
     hidden=[Case(_SMALL, _MID, _BIG), Case(None, _MID, _BIG), Case(_SMALL, None, None), Case(None, _MID, None),
             Case({"a": (1, 1), "b": (2,)}, None, {"a": (4, 9), "b": (2,)}), Case({"s": ()}, None, {"s": ()}),
-            Case({"x": (2, 2, 2)}, {"x": (2, 2, 2)}, {"x": (2, 2, 2)})],
+            Case({"x": (2, 2, 2)}, {"x": (2, 2, 2)}, {"x": (2, 2, 2)}), Case({}, None, {})],
     draw=_draw_fill, draws=40, time_limit_s=2,
     raises=[
         Case({"images": (8, 3)}, {"images": (4, 3)}, {"images": (16, 3)}, word="images"),
@@ -330,6 +330,8 @@ fill_profile = Exercise(
         Case({"images": (1, 3)}, {"images": (4,)}, {"images": (8, 3)}, word="images"),
         Case({"x": (1, 3)}, None, {"x": (8, 3), "mask": (8,)}, word="mask"),
         Case({"x": (1, 3), "mask": (1,)}, {"x": (4, 3)}, {"x": (8, 3), "mask": (8,)}, word="mask"),
+        Case({"ids_a": (1, 3)}, None, {"ids_b": (8, 3)}, word="ids_"),  # either name will do
+        Case({}, None, {"images": (8, 3)}, word="images"), Case({"images": (1,)}, {}, None, word="images"),
     ],
     misconceptions=[
         Misconception(
@@ -371,6 +373,11 @@ fill_profile = Exercise(
             "opt_not_checked", lambda lo, opt, hi: _filled(lo, opt, hi, checks="ends"),
             "min and max are in order, but opt has to lie between them in every dimension, and to have their rank.",
             "opt can lie outside."),
+        Misconception(
+            "empty_is_absent", lambda lo, opt, hi: _filled(lo or None, opt or None, hi or None),
+            "An empty dict is falsy in Python, but it is a flag that is there and names no tensor. Only `None` is absent, "
+            "and flags that name different tensors are refused. How do you ask whether a flag is there?",
+            "An empty dict is not None."),
         Misconception(
             "not_checked", lambda lo, opt, hi: _filled(lo, opt, hi, checks="none"),
             "The filling is right. trtexec stops here too, and the builder complains minutes later. It refuses three things: "
@@ -740,7 +747,7 @@ summarize_trace = Exercise(
              label="two streams: the second query starts its compute before the first one does"),
     ],
     draw=_draw_trace, draws=60, time_limit_s=5,
-    raises=[Case(SIX, 50.0, label="the six queries, warm-up 50 ms"), Case([], 0.0, label="an empty trace")],
+    raises=[Case(SIX, 50.0, label="a warm-up that outlasts the six queries"), Case([], 0.0, label="an empty trace")],
     compare=close(1e-6, 1e-9, dtype="any"), show=_show_summary,
     misconceptions=[
         Misconception(

@@ -239,7 +239,7 @@ identify_clock = Exercise(
         "candidates works as well.",
         "The pin rate needs no clock: published GB/s, times 8 bits, over the number of pins.",
     ),
-    worth_knowing="B200's driver reports 3996 MHz and 7680 bit: 7.67 TB/s. With the announced 8 TB/s this function refuses.",
+    worth_knowing="B200's driver reports 3996 MHz and 7680 bit: 7.67 TB/s. With 7680 bit and the announced 8 TB/s the function refuses.",
 )
 
 
@@ -415,7 +415,7 @@ stream_gb_s = Exercise(
             Case("copy", 1_000_000, 2, [0.0005, 0.001, 0.003, 0.002]), Case("add", 5_000_000, 4, [1.0, 0.01, 0.02], True),
             Case("scale", 5_000_000, 4, [1.0, 0.01, 0.02], True), Case("triad", 3_000_000, 8, [0.2, 0.3, 0.25], False)],
     draw=_draw_stream, draws=30,
-    raises=[Case("copy", 1000, 4, [0.1]), Case("triad", 1000, 4, [])],
+    raises=[Case("copy", 1000, 4, [0.1], label="a single repetition"), Case("triad", 1000, 4, [], label="no repetition")],
     compare=close(1e-9),
     misconceptions=[
         Misconception(

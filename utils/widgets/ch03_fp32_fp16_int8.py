@@ -289,7 +289,7 @@ def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
     return centre - half, centre + half
 
 
-def quantize_digits(epochs: int = 3) -> dict[str, bytes]:
+def quantize_digits(epochs: int = 2) -> dict[str, bytes]:
     """ONNX files of the trained digits CNN (151,306 parameters): FP32, static QDQ INT8, dynamic INT8."""
     import torch
 
@@ -297,7 +297,7 @@ def quantize_digits(epochs: int = 3) -> dict[str, bytes]:
     from utils.networks.digits import DigitsCNN, load_digits_split, seeded, train_classifier
 
     x, _, y, _ = load_digits_split()
-    model = train_classifier(seeded(lambda: DigitsCNN((32, 64), hidden=128), 0), x, y, epochs=epochs)
+    model = train_classifier(seeded(lambda: DigitsCNN((32, 64), hidden=128), 0), x, y, epochs=epochs, lr=4e-3)
     fp32 = export_torch(model, torch.zeros(1, 64), dynamic_batch="N").SerializeToString()
     with tempfile.TemporaryDirectory() as folder:
         return {"FP32": fp32, **_quantized(fp32, x[:128], Path(folder))}

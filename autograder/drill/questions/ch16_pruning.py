@@ -10,7 +10,7 @@ from ..question import Choice, Numeric, Open
 def _draw_csr(rng):
     sizes = (256, 512, 1024, 2048, 4096)
     return {"rows": int(rng.choice(sizes)), "columns": int(rng.choice(sizes)),
-            "percent": int(rng.choice([25, 50, 75, 87.5, 93.75]) * 100) / 100}
+            "percent": (25, 50, 75, 87.5, 93.75)[rng.integers(5)]}
 
 
 def _nonzeros(v):
@@ -34,8 +34,8 @@ def _params(v, left=None):
 def _draw_cubic(rng):
     steps = int(rng.choice([10, 20, 50]))
     begin = int(rng.integers(1, 10))
-    return {"percent": int(rng.choice([60, 80, 90])), "start": int(rng.choice([0, 10, 20])), "begin": begin, "steps": steps,
-            "step": begin + int(rng.integers(1, steps))}
+    return {"percent": int(rng.choice([60, 80, 90])), "start": int(rng.choice([5, 10, 20])), "begin": begin, "steps": steps,
+            "step": begin + int(rng.integers(1, steps * 6 // 10))}
 
 
 def _cubic(v, power=3):
@@ -77,7 +77,6 @@ QUESTIONS = [
         _draw_hidden, _params,
         "With h hidden neurons there are {d0}·h weights and h biases before them, h·{d2} weights after them, and {d2} biases that "
         "stay: {answer}.",
-        rtol=0.001,
         traps=((lambda v: _params(v, v["d1"]), "That is the whole network."),
                (lambda v: _params(v, v["d1"]) * (100 - v["percent"]) / 100,
                 "Nearly: the output biases belong to no hidden neuron, and all of them stay."),

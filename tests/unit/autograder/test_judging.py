@@ -20,7 +20,7 @@ def mean(x):
 EXERCISE = Exercise(
     id="12.mean", points=6, reference=mean,
     cases=[Case([1.0, 2.0, 6.0]), Case([4.0])], draw=lambda rng: (rng.normal(size=5).tolist(),), draws=8,
-    raises=[Case([], word="empty")], compare=close(1e-9), time_limit_s=1.0,
+    raises=[Case([], word="empty")], compare=close(1e-9), time_limit_s=4.0,
     misconceptions=[
         Misconception("median", lambda x: float(np.median(x)), "That is the median.", "The middle value."),
         Misconception("sum", lambda x: float(np.sum(x)), "Divide by how many there are.", "A sum.",

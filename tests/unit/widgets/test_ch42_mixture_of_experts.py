@@ -20,8 +20,8 @@ def history(monkeypatch):
     """600 tokens, of which 450 lie on expert 0's side of a fixed router of four experts."""
     rng = np.random.default_rng(0)
     tokens = np.stack([np.repeat([-1.0, 1.0], [450, 150]), rng.normal(size=600)], 1).astype(np.float32)
-    planes = np.tile(np.array([[-5, 0, 0], [5, 0, 0], [0, 0, -99], [0, 0, -99]], np.float32), (201, 1, 1))
-    made = RouterHistory(tokens, np.zeros(600, int), planes, np.zeros((201, 4), np.float32), 1)
+    planes = np.tile(np.array([[-5, 0, 0], [5, 0, 0], [0, 0, -99], [0, 0, -99]], np.float32), (101, 1, 1))
+    made = RouterHistory(tokens, np.zeros(600, int), planes, np.zeros((101, 4), np.float32), 1)
     monkeypatch.setattr(figures, "recorded", lambda *args: made)
     figures._dropped_history.cache_clear()
     yield made
@@ -42,7 +42,7 @@ def test_playground_counts_the_router_s_choices(history):
 def test_static_picture_is_what_the_text_beside_it_says():
     figure, sentence = figures.playground()
     told = numbers(sentence)
-    assert told[:2] == [200, 1] and told[2] < 8 and told[5] > told[6]  # experts died, and one overflows
+    assert told[:2] == [100, 1] and told[2] < 8 and told[5] > told[6]  # experts died, and one overflows
     assert len(figure.axes) == 3
 
 
