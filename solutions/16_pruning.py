@@ -59,10 +59,10 @@ for name, network in (("dense", model), ("80 % zeros", zeros)):
 # A **mask** says for each weight whether it stays. The simplest score is **magnitude**: small weights go.
 
 # %%
-from utils.compression.pruning import magnitude_mask
+from utils.compression.pruning import magnitude_mask as our_magnitude_mask
 
 weight = np.array([[0.5, -0.1, 0.3], [0.1, -2.0, 0.05]])
-print(magnitude_mask(weight, 0.5).astype(int))
+print(our_magnitude_mask(weight, 0.5).astype(int))
 
 # %% [markdown]
 # Three of six stay: 0.5, 0.3 and −2.0. The sign plays no part.
@@ -148,9 +148,9 @@ for epochs in (0, 1, 6):
 # **Iterative** or **gradual pruning** prunes a little, trains, and prunes again. A common schedule is cubic: fast while the network has slack, slow near the end.
 
 # %%
-from utils.compression.pruning import sparsity_at
+from utils.compression.pruning import sparsity_at as our_sparsity_at
 
-print([round(sparsity_at(t, 0, 0.8, 2, 4), 4) for t in range(8)])
+print([round(our_sparsity_at(t, 0, 0.8, 2, 4), 4) for t in range(8)])
 
 # %% [markdown]
 # Between `begin` and the end the sparsity is final + (initial − final)·(1 − t)³, with *t* the share of the way.
@@ -195,7 +195,7 @@ print("same function:", difference < 1e-4, f"· accuracy before fine-tuning {acc
 # Two weights 0.5 and 1, with curvatures 10 and 0.1:
 
 # %%
-from utils.compression.pruning import obs_step
+from utils.compression.pruning import obs_step as our_obs_step
 
 H, w = np.diag([10.0, 0.1]), np.array([0.5, 1.0])
 for q in (0, 1):
@@ -212,7 +212,7 @@ for q in (0, 1):
 
 # %%
 H, w = np.array([[2.0, 1.0], [1.0, 1.0]]), np.array([1.0, 2.0])
-q, compensated, cost = obs_step(H, w)
+q, compensated, cost = our_obs_step(H, w)
 print(f"held:        removing weight {q} costs {0.5 * w[q] ** 2 * H[q, q]:.2f}")
 print(f"compensated: it costs {cost:.2f}, and the weights become {compensated.tolist()}")
 
