@@ -417,6 +417,8 @@ for row in digits:
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | FP32 takes 4 bytes, FP16 2, INT8 1 | holds | and INT8 has a scale: one FP32 scale for 32 weights is 1 bit more for each, 9 bits |

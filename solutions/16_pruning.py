@@ -475,6 +475,8 @@ gpu_table()
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | pruning has the granularities synapse, neuron and weight matrix | dated | today: single weights (unstructured), N:M, blocks, channels or neurons, heads, layers. "The most important part of each layer" is no standard term |

@@ -413,6 +413,8 @@ gpu_table()
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | MoE is ensemble learning with several sub-models | dated | right for Jacobs et al. (1991). In a language model an expert is a feed-forward network inside a layer, trained together with the rest |

@@ -44,11 +44,11 @@ print(f"P, the weights:{heads * N * N * 2 / 1e9:5.2f} GB")
 # Does it cost time? A GPU has two limits: its arithmetic, and its memory. Here is the least time of this layer on an A100 (312 TFLOP/s in FP16, 1,555 GB/s):
 
 # %%
-from utils.attention.hbm import attention_hbm_elements, attention_roofline_ms
+from utils.attention import hbm
 
-standard = attention_hbm_elements(N, d, 1, 1, "standard")
+standard = hbm.attention_hbm_elements(N, d, 1, 1, "standard")
 for name, elements in (("with S and P in memory", standard), ("with Q, K, V, O alone", 4 * N * d)):
-    roof = attention_roofline_ms(N, d, heads, elements, 2, 312, 1555)
+    roof = hbm.attention_roofline_ms(N, d, heads, elements, 2, 312, 1555)
     print(f"{name:23} memory {roof['memory_ms']:5.2f} ms, arithmetic {roof['compute_ms']:5.2f} ms: {roof['bound']}-bound")
 
 # %% [markdown]
@@ -72,12 +72,11 @@ memory_tiers()
 # Let us count elements that cross the boundary between HBM and chip. The meter below counts every load and every store of an algorithm.
 
 # %%
-from utils.attention.hbm import HBM
 from utils.attention.standard import standard_attention
 
 rng = np.random.default_rng(0)
 q, k, v = rng.standard_normal((3, 8, 4))  # 8 tokens, 4 features
-meter = HBM()
+meter = hbm.HBM()
 o = standard_attention(q, k, v, hbm=meter)
 print(f"read {meter.reads}, written {meter.writes}, together {meter.elements}")
 print(f"4·N² + 4·N·d = {4 * 8 * 8 + 4 * 8 * 4}")
@@ -95,7 +94,7 @@ print(f"4·N² + 4·N·d = {4 * 8 * 8 + 4 * 8 * 4}")
 
 # %%
 for n in (1_024, 8_192, 65_536):
-    intensity = 4 * n * n * 64 / (2 * attention_hbm_elements(n, 64, 1, 1, "standard"))
+    intensity = 4 * n * n * 64 / (2 * hbm.attention_hbm_elements(n, 64, 1, 1, "standard"))
     print(f"N = {n:6,}, d = 64: {intensity:.1f} FLOP per byte in FP16")
 print(f"an A100 needs {312e12 / 1555e9:.0f} FLOP per byte to be busy")
 
@@ -140,12 +139,12 @@ print(f"masses exp(0) = 1 and exp(ln 3) = 3, so weights 1/4 and 3/4: o = {o_merg
 # Now all the pieces are there. Take a tile of queries. Go through the keys tile by tile, with m, l and an accumulator on chip. Divide by l at the end, and write O once.
 
 # %%
-from utils.attention.flash import flash_forward, flash_forward_v1
+from utils.attention import flash
 
 q, k, v = rng.standard_normal((3, 1_024, 64))
 exact = standard_attention(q, k, v)
 for block_q, block_k in ((128, 64), (100, 7), (1_024, 1_024)):
-    o, lse = flash_forward(q, k, v, block_q, block_k)
+    o, lse = flash.flash_forward(q, k, v, block_q, block_k)
     print(f"tiles of {block_q:4} × {block_k:4}: largest difference {np.abs(o - exact).max():.0e}")
 
 # %% [markdown]
@@ -154,13 +153,13 @@ for block_q, block_k in ((128, 64), (100, 7), (1_024, 1_024)):
 # How much crosses the boundary? The meter again, and a closed form beside it. `flash1` is the algorithm of 2022, `flash2` that of 2023.
 
 # %%
-runs = (("standard", (1, 1), lambda h: standard_attention(q, k, v, hbm=h)),
-        ("flash1", (64, 384), lambda h: flash_forward_v1(q, k, v, 64, 384, h)),
-        ("flash2", (128, 64), lambda h: flash_forward(q, k, v, 128, 64, hbm=h)))
+runs = (("standard", (1, 1), lambda m: standard_attention(q, k, v, hbm=m)),
+        ("flash1", (64, 384), lambda m: flash.flash_forward_v1(q, k, v, 64, 384, m)),
+        ("flash2", (128, 64), lambda m: flash.flash_forward(q, k, v, 128, 64, hbm=m)))
 for name, tile, run in runs:
-    meter = HBM()
+    meter = hbm.HBM()
     run(meter)
-    formula = attention_hbm_elements(1_024, 64, *tile, name)
+    formula = hbm.attention_hbm_elements(1_024, 64, *tile, name)
     print(f"{name:8} measured {meter.elements:9,}, formula {formula:9,}, {meter.bytes(2) / 1e6:.2f} MB in FP16")
 
 # %% [markdown]
@@ -202,7 +201,7 @@ print(f"2023: {heads} heads × {N // 128} query tiles of 128 rows = {heads * N /
 
 # %%
 for causal in (False, True):
-    print(f"flash2, causal {causal!s:5}: {attention_hbm_elements(1_024, 64, 128, 64, 'flash2', causal):9,} elements")
+    print(f"flash2, causal {causal!s:5}: {hbm.attention_hbm_elements(1_024, 64, 128, 64, 'flash2', causal):9,} elements")
 
 # %% [markdown]
 # Where is the diagonal when there are more keys than queries, as with a KV cache? FlashAttention since 2.1 aligns the last query with the last key (**bottom right**).
@@ -215,7 +214,7 @@ from torch.nn.functional import scaled_dot_product_attention
 q1, k10, v10 = rng.standard_normal((1, 4)), rng.standard_normal((10, 4)), np.arange(10.0)[:, None]
 torch_o = scaled_dot_product_attention(*(torch.from_numpy(a)[None, None] for a in (q1, k10, v10)), is_causal=True)
 print(f"top left (torch):     o = {torch_o.item():.4f}, which is the value of key 0 alone")
-print(f"bottom right (flash): o = {flash_forward(q1, k10, v10, 1, 4, causal=True)[0].item():.4f}, from all ten")
+print(f"bottom right (flash): o = {flash.flash_forward(q1, k10, v10, 1, 4, causal=True)[0].item():.4f}, from all ten")
 
 # %% [markdown]
 # ### The backward pass
@@ -227,11 +226,9 @@ print(f"bottom right (flash): o = {flash_forward(q1, k10, v10, 1, 4, causal=True
 # D is there because softmax couples a row: a larger score makes all other weights of its row smaller.
 
 # %%
-from utils.attention.flash import flash_backward
-
 q, k, v, do = rng.standard_normal((4, 67, 16))
-o, lse = flash_forward(q, k, v, 16, 8, causal=True)
-mine = flash_backward(q, k, v, o, do, lse, 16, 8, causal=True)
+o, lse = flash.flash_forward(q, k, v, 16, 8, causal=True)
+mine = flash.flash_backward(q, k, v, o, do, lse, 16, 8, causal=True)
 leaves = [torch.from_numpy(a).requires_grad_() for a in (q, k, v)]
 theirs = torch.autograd.grad(scaled_dot_product_attention(*(t[None] for t in leaves), is_causal=True), leaves, torch.from_numpy(do)[None])
 for name, a, b in zip(("dq", "dk", "dv"), mine, theirs):
@@ -246,12 +243,10 @@ print(f"saved for backward: {lse.size} numbers instead of {67 * 67:,}")
 # In decoding there is one new query. A single query offers no tiles to run side by side, so the *keys* are divided: **split-KV**, or Flash-Decoding. The merge puts the parts together.
 
 # %%
-from utils.attention.flash import split_kv_decode
-
 keys, values = rng.standard_normal((2, 100_000, 64))
 query = rng.standard_normal(64)
-whole = split_kv_decode(query, keys, values, 1)
-print(f"64 workers against one: largest difference {np.abs(split_kv_decode(query, keys, values, 64) - whole).max():.0e}")
+whole = flash.split_kv_decode(query, keys, values, 1)
+print(f"64 workers against one: largest difference {np.abs(flash.split_kv_decode(query, keys, values, 64) - whole).max():.0e}")
 cache, scores = 2 * 100_000 * 64, 4 * 100_000
 print(f"read K and V: {cache:,} elements; S and P, if stored: {scores:,}, or {scores / (cache + scores):.0%} of all")
 
@@ -264,11 +259,11 @@ print(f"read K and V: {cache:,} elements; S and P, if stored: {scores:,}, or {sc
 
 # %%
 for br in (16, 32, 64, 128, 256):
-    ratio = attention_hbm_elements(65_536, 64, 1, 1, "standard") / attention_hbm_elements(65_536, 64, br, 64, "flash2")
+    ratio = hbm.attention_hbm_elements(65_536, 64, 1, 1, "standard") / hbm.attention_hbm_elements(65_536, 64, br, 64, "flash2")
     print(f"Br = {br:3}: {ratio:.2f} times less traffic; 2·Br/d = {2 * br / 64:g}")
 print("N = 67, d = 16, tiles of 16 × 8:")
 for name in ("standard", "flash1", "flash2"):
-    print(f"  {name:8} {attention_hbm_elements(67, 16, 16, 8, name):,} elements")
+    print(f"  {name:8} {hbm.attention_hbm_elements(67, 16, 16, 8, name):,} elements")
 
 # %% [markdown]
 # ### Four versions
@@ -556,7 +551,7 @@ print(f"row 2: {GPUS['A100 40GB'].mem_gb_s / 1000 / sram_tb_s:.1%} of {sram_tb_s
 
 # %%
 n, window, br = 16_384, 1_024, 128
-full = attention_hbm_elements(n, 64, br, 64, "flash2")
+full = hbm.attention_hbm_elements(n, 64, br, 64, "flash2")
 keys_per_tile = window + br  # a query tile and the window before it
 sliding = 2 * n * 64 + n + 2 * 64 * keys_per_tile * (n // br)
 print(f"row 5: a window of {window:,} at N = {n:,}: {n / keys_per_tile:.1f} times fewer FLOPs, {full / sliding:.1f} times fewer elements")

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+import torch  # here and not where it is used: its import must not count as an answer's time
 
 from utils.attention import flash, hbm, merge
 
@@ -253,8 +254,6 @@ def _along_features(o1: np.ndarray, lse1: np.ndarray, o2: np.ndarray, lse2: np.n
 
 def _by_stack(o1: np.ndarray, lse1: np.ndarray, o2: np.ndarray, lse2: np.ndarray) -> tuple:
     """Softmax over the stacked log-sum-exps, in torch; rows without a key are filled in afterwards."""
-    import torch
-
     lses = torch.from_numpy(np.stack([lse1, lse2]))
     outs = torch.from_numpy(np.stack([o1, o2]))
     weights = torch.softmax(lses, dim=0).nan_to_num(0.0)
@@ -443,8 +442,6 @@ def _whole_unseen(q: np.ndarray, k: np.ndarray, v: np.ndarray, block_q: int, blo
 
 
 def _whole_torch(q: np.ndarray, k: np.ndarray, v: np.ndarray, block_q: int, block_k: int, causal: bool = False) -> tuple:
-    import torch
-
     q, k, v = (torch.from_numpy(np.asarray(a)) for a in (q, k, v))
     s = q @ k.T / q.shape[1] ** 0.5
     if causal:
@@ -524,8 +521,6 @@ def _halves(q: np.ndarray, k: np.ndarray, v: np.ndarray, block_q: int, block_k: 
 
 def _torch_tiles(q: np.ndarray, k: np.ndarray, v: np.ndarray, block_q: int, block_k: int, causal: bool = False) -> tuple:
     """Tiles in torch, with one running log-sum-exp instead of m and l."""
-    import torch
-
     q, k, v = (torch.from_numpy(np.asarray(a, np.float64)) for a in (q, k, v))
     offset, tiles = len(k) - len(q), []
     for i, qi in zip(range(0, len(q), block_q), q.split(block_q)):
@@ -1037,8 +1032,6 @@ def _backward_whole(q, k, v, o, do, lse, block_q, block_k, causal=False):
 
 def _backward_torch_whole(q, k, v, o, do, lse, block_q, block_k, causal=False):
     """Autograd through plain attention."""
-    import torch
-
     q, k, v = (torch.from_numpy(a).requires_grad_() for a in (q, k, v))
     s = q @ k.T / q.shape[1] ** 0.5
     if causal:
@@ -1121,8 +1114,6 @@ def _two_sweeps(q, k, v, o, do, lse, block_q, block_k, causal=False):
 
 def _torch_backward(q, k, v, o, do, lse, block_q, block_k, causal=False):
     """Tiles in torch."""
-    import torch
-
     q, k, v, o, do, lse = (torch.from_numpy(a) for a in (q, k, v, o, do, lse))
     dq, dk, dv = (torch.zeros_like(a) for a in (q, k, v))
     d_row, scale = (o * do).sum(dim=1, keepdim=True), q.shape[1] ** -0.5

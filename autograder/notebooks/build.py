@@ -17,7 +17,7 @@ from ..cards import box_html
 from ..chapters import ROOT, Chapter
 from ..exercise import Exercise
 from ..exercises import chapter_exercises
-from .master import Cell, Master, MasterError, read_master
+from .master import Cell, Master, MasterError, check_names, read_master
 
 SOURCE = ROOT / "build" / "source"
 STAMPS = ROOT / "build" / "stamps"
@@ -117,6 +117,7 @@ def _check_against_exercises(master: Master, exercises: dict[str, Exercise]) -> 
         if name not in exercises:
             raise MasterError(f"{master.path}:{cell.line}: exercise {name!r} is not in autograder/exercises/"
                               f"ch{master.path.stem}.py")
+    check_names(master, {name for e in exercises.values() for name in e.names})
     for name in exercises:
         if name not in master.solutions:
             raise MasterError(f"{master.path}:1: exercise {name!r} of autograder/exercises has no cell here")

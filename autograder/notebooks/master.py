@@ -188,6 +188,20 @@ def _check_pairs(master: Master) -> None:
                     raise MasterError(f"{master.path}:{line}: exercise {name!r} has no cell {other}=\"{name}\"")
 
 
+def check_names(master: Master, names: set[str]) -> None:
+    """No cell but the exercise's own may bind the name that the learner writes: a check would judge the
+    course's function, or a later cell would use the learner's."""
+    for cell in master.cells:
+        if cell.kind != "code" or cell.role in ("exercise", "check"):
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            bound = [a.asname or a.name for a in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else (
+                [node.name] if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else [])
+            for name in names.intersection(bound):
+                raise MasterError(f"{master.path}:{cell.line}: this cell binds {name!r}, which the learner writes: "
+                                  f"import it as our_{name}")
+
+
 def _check_sections(master: Master) -> None:
     number = master.path.name[:2]
     headings = [(m[1].strip(), c.line) for c in master.cells if c.kind == "markdown" and c.lang == "en"

@@ -69,6 +69,8 @@ def test_the_start_page_shows_the_progress(notebook):
     book = notebook("00_start_here.ipynb")
     output = book.run("chapter_map()")
     assert "1/5" in output.inner_text() and "of 54 chapters ready" in output.inner_text()
+    output.evaluate("e => e.closest('.jp-Cell').scrollIntoView({block: 'start'})")
+    book.page.wait_for_timeout(300)
     book.shot("map")
     book.run("search_box()")
     box = book.cell("search_box()")
@@ -133,6 +135,28 @@ def test_a_slider_moves_the_figure(notebook):
     book.wait_idle()
     assert cell.locator("p[role=status]").last.inner_text() != told
     book.shot("moved")
+
+
+def test_the_drill_answers_the_keyboard(notebook):
+    book = notebook(CHAPTER)
+    book.run("import numpy as np")
+    book.run('practise("26")')
+    cell = book.cell('practise("26")')
+    answer = cell.get_by_placeholder("a number")
+    answer.click()
+    answer.fill("twelve")
+    answer.press("Enter")
+    cell.get_by_text("is not a number").wait_for()
+    answer.fill("3")
+    answer.press("Enter")
+    cell.get_by_text("Not right.").wait_for()
+    book.shot("numeric")
+    cell.get_by_role("button", name="Next question").click()
+    for _ in range(3):
+        cell.get_by_role("button", name="Next question").click()
+    cell.get_by_role("button", name="FP16 to FP32").click()
+    cell.get_by_text("Every FP16 number, subnormals included").wait_for()
+    book.shot("choice")
 
 
 @pytest.mark.parametrize("width, dark", [(1280, False), (800, False), (1280, True)])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from autograder.notebooks.master import SECTIONS, MasterError, read_master
+from autograder.notebooks.master import SECTIONS, MasterError, check_names, read_master
 
 HEAD = "# %% [markdown]\n# # 12 · Title\n# **题**\n\n"
 BODY = "".join(f"# %% [markdown]\n# ## {s}\n# text\n\n" for s in SECTIONS[:4])
@@ -94,3 +94,10 @@ def test_not_a_master_at_all(tmp_path):
 def test_a_chinese_twin_is_kept_out_of_the_english_edition(tmp_path):
     master = read(tmp_path, GOOD.replace(TRIPLE, TRIPLE + '# %% [markdown] lang="zh"\n# ## 中文\n\n'))
     assert [c.lang for c in master.cells].count("zh") == 1
+
+
+def test_no_other_cell_may_bind_the_learners_name(tmp_path):
+    shadow = GOOD.replace(TRIPLE, "# %%\nfrom math import floor as f\n\n" + TRIPLE)
+    with pytest.raises(MasterError, match="binds 'f'"):
+        check_names(read(tmp_path, shadow), {"f"})
+    check_names(read(tmp_path, GOOD), {"f"})

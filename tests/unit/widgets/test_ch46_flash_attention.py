@@ -35,7 +35,7 @@ def flash2_by_loops(n, d, br, bc, causal, steps):
 @pytest.mark.parametrize(("n", "br", "bc", "causal"), [(16, 4, 4, True), (16, 4, 4, False), (16, 8, 2, True), (10, 4, 3, True)])
 def test_theatre_counts_and_follows_a_row(n, br, bc, causal):
     tiles = -(-n // br) * -(-n // bc)
-    for step in range(1, tiles + 1):
+    for step in (1, tiles // 2, tiles):
         figure, told = ch.draw_theatre(n, br, bc, causal, "flash2", step, 5)
         reads, writes, done = flash2_by_loops(n, ch.HEAD, br, bc, causal, step)
         assert f"{reads:,} elements read, {writes:,} written; {done} of {n} rows are final" in told
@@ -84,9 +84,8 @@ def test_tiny_memory_makes_tiles_lose():
     told = ch.draw_traffic(131072, 256, 4, 256, "B200")[1]
     assert "times more than standard" in told and "tiles 2 × 1" in told
     assert "TB" in told
-    for d in (32, 64, 128, 256):  # every knob has a picture
-        for kib in (4, 228):
-            ch.draw_traffic(128, d, kib, 64, "H200")
+    for d, kib in ((32, 4), (256, 228)):
+        assert "128" in ch.draw_traffic(128, d, kib, 64, "H200")[1]
 
 
 def test_growth_and_tables():
