@@ -5,7 +5,7 @@
 # Which number format runs on which device? Is a drop in accuracy a bug, or a law of arithmetic?
 # Three facts answer both: how many values a format has, where they lie on the number line, and what the hardware multiplies at full rate.
 #
-# About 75 minutes. No other chapter is needed.
+# About 120 minutes. No other chapter is needed.
 
 # %% setup
 import math
@@ -24,16 +24,16 @@ import numpy as np
 # > Against FP32, bytes shrink 2 times with FP16 and 4 times with INT8, on any machine. Speed is up to the hardware.
 # > Units for the format make it faster. A CPU without FP16 arithmetic can be tens of times slower.
 # >
-# > Training today is mostly BF16, in some large runs FP8, with FP32 accumulators and master weights.
+# > Training today is mostly BF16, in some large runs FP8, with FP32 accumulators and **master weights**: the FP32 copy that the optimiser updates.
 # > Inference uses FP16, BF16, INT8, FP8 or 4-bit blocks. I validate on the task's metric, not on the weights' error.
 
 # %% [markdown]
 # ## How it works
 #
-# ### Three formats, one list
+# ### One sum in FP32, FP16 and BF16
 #
 # A model counts the valid tokens of a batch by adding up its mask: 4,096 ones. The mask has the model's number format, and so has the sum.
-# Here it is in three floating-point formats, rounded to the format after each addition.
+# Here it is in FP32, FP16 and BF16, rounded to the format after each addition. BF16 has 16 bits too: 1 sign, 8 exponent and 7 mantissa bits.
 
 # %%
 from utils.numerics.formats import BF16, FORMATS, FP16, FP32, round_to_format, spacing
@@ -48,7 +48,7 @@ for fmt in (FP32, FP16, BF16):
 #
 # ### A float is a sign, an exponent and a mantissa
 #
-# The number 0.1 as FP16. `S` is the sign, `E` the exponent, `M` the mantissa.
+# The number 0.1 as FP16. `S` marks the sign bit, `E` the exponent field, `M` the mantissa field.
 
 # %%
 from utils.numerics.formats import encode, fields
@@ -63,7 +63,8 @@ print("value:", (1 + int(f.mantissa, 2) / 1024) * 2.0 ** (int(f.exponent, 2) - 1
 # The last line is the rule. A **bias** of 15 is taken off the exponent field, and a **hidden one** stands in front of the mantissa.
 # The result is 0.09998, not 0.1. FP16 has no closer number.
 #
-# With $e$ the exponent field, $m$ the mantissa field and $M$ mantissa bits:
+# In general, let $s$ be the sign bit, $e$ the exponent field and $m$ the mantissa field, all read as whole numbers.
+# The two lengths are $E$ exponent bits and $M$ mantissa bits. Then the value is
 #
 # $$(-1)^s \times 2^{e - \text{bias}} \times \left(1 + \frac{m}{2^M}\right), \qquad \text{bias} = 2^{E-1} - 1$$
 #
@@ -71,21 +72,28 @@ print("value:", (1 + int(f.mantissa, 2) / 1024) * 2.0 ** (int(f.exponent, 2) - 1
 # - **All zeros**: there is no hidden one, and the exponent is that of field 1. These are zero and the **subnormal** numbers.
 # - **All ones**: infinity if the mantissa is 0, otherwise NaN (not a number).
 #
-# The two lengths decide everything else:
+# Two formats of 8 bits, together called **FP8**, carry their lengths in their names.
+# **E5M2** has 5 exponent and 2 mantissa bits, **E4M3** has 4 and 3.
+#
+# The two lengths E and M decide everything else. E4M3, marked with a star, is the one exception:
 
 # %%
-print(f"{'':6}{'bits':>5}{'bytes':>6}{'largest':>12}{'smallest normal':>17}{'smallest':>11}{'step at 1.0':>13}{'whole numbers to':>18}")
+print(f"{'':6}{'E':>2}{'M':>4}{'bits':>6}{'bytes':>6}{'largest':>12}{'smallest normal':>17}{'smallest':>10}{'step at 1.0':>13}"
+      f"{'whole numbers to':>18}")
 for key in ("fp32", "fp16", "bf16", "e5m2", "e4m3"):
     fmt = FORMATS[key]
-    print(f"{fmt.name:6}{fmt.bits:5}{fmt.storage_bits // 8:6}{fmt.max_finite:12.5g}{fmt.min_normal:17.3g}{fmt.min_subnormal:11.2g}"
-          f"{fmt.eps:13.3g}{fmt.max_consecutive_int:18,}")
+    name = fmt.name + "*" * (key == "e4m3")
+    print(f"{name:6}{fmt.exp_bits:2}{fmt.man_bits:4}{fmt.bits:6}{fmt.storage_bits // 8:6}{fmt.max_finite:12.5g}{fmt.min_normal:17.3g}"
+          f"{fmt.min_subnormal:10.2g}{fmt.eps:13.3g}{fmt.max_consecutive_int:18,}")
 
 # %% [markdown]
-# The last column explains the sums above. From 2,048 on FP16's step is 2, and adding 1 is a tie that rounds back.
+# The last column explains the sums above. From 2,048 on FP16's step is 2, so 2,049 lies halfway between 2,048 and 2,050: a tie.
+# Hardware **rounds to nearest even**: the nearest number wins, and in a tie the one whose last mantissa bit is 0.
+# Here that is 2,048, and the sum never moves again. BF16 is stuck in the same way at 256.
 # That is why products in FP16 are summed in an FP32 **accumulator**.
 #
-# E4M3 and E5M2 are the two **FP8** formats. E4M3 gives its top exponent back to numbers and keeps one mantissa pattern for NaN.
-# It has no infinity, and it reaches 448.
+# The star: E4M3 gives its top exponent back to numbers and keeps one mantissa pattern there for NaN.
+# It has no infinity, and it reaches 448. The rule above would end at 240.
 #
 # ### A float's error is relative
 #
@@ -98,11 +106,16 @@ for x in (0.01, 1.0, 100.0, 10_000.0):
 
 # %% [markdown]
 # The step grows with the number, so the share stays between 0.05 % and 0.1 %. That is a *relative* grid.
+# It holds for normal numbers. Below 0.000061 FP16's numbers are subnormal: the step stays the same, and the share grows.
+#
+# The **dynamic range** is the largest magnitude over the smallest one above zero. It is 65,504 / 6.0e-8 = 1.1e12 for FP16.
+# The next format has far less.
 #
 # ### INT8 is an integer and a scale
 #
 # INT8 has 256 codes and no exponent. A real number is written as $x \approx \text{scale} \times (q - \text{zero point})$.
-# The scale is a real number, stored once for a whole tensor or a channel of it.
+# The scale is a real number. It is stored once for a whole tensor, or once for each **channel**: a slice of the tensor,
+# such as the weights that make one output.
 
 # %%
 from utils.numerics.int8 import affine_quantize as our_affine_quantize
@@ -114,10 +127,12 @@ print("codes", q, " back", scale * (q.astype(int) - zero_point))
 
 # %% [markdown]
 # The range −1 … 3 is spread over 255 steps of 4 / 255 = 0.0157. The code −64 stands for 0.0.
-# The step is the same everywhere, so the *absolute* error is: half a step, 0.0078, at most.
+# The step is the same everywhere. So the limit of the *absolute* error is the same everywhere too: half a step, 0.0078.
+# A value beyond the range gets the first or the last code. This is **saturation**; without it the code would wrap around.
 #
 # Zero must come back as exactly 0.0, because padding and ReLU produce it all the time. That is what the zero point is for.
 # **Symmetric** quantization does without one: it uses the codes −127 … 127 and the zero point 0.
+# Its dynamic range is 127 steps over 1 step, so 127 for any scale.
 #
 # ### One outlier
 #
@@ -135,6 +150,14 @@ for name in ("Gaussian", "with one outlier"):
 
 # %% [markdown]
 # The outlier stretched every step of INT8, from 0.037 to 0.787. FP8 did not notice: its small numbers keep their small steps.
+#
+# Two cures stay with INT8:
+# - **Scales for each channel.** Say the largest absolute value is 0.5 in one channel and 8 in another. One scale gives both the step 8 / 127 = 0.063.
+#   With a scale of its own the first channel has the step 0.5 / 127 = 0.0039. An outlier spoils only its own channel.
+# - **Clipping.** Take a range that is smaller than the largest value. The few values beyond it saturate, all others get a finer step.
+#
+# Weights are known before the model runs, activations are not. **Calibration** runs sample inputs through the model
+# and chooses the range of each activation from what it sees.
 #
 # ### A law for INT8
 #
@@ -164,7 +187,8 @@ for name, x in tensors.items():
 #
 # $$\sum_k s_a (a_k - z_a)\, s_b (b_k - z_b) = s_a s_b \sum_k (a_k - z_a)(b_k - z_b)$$
 #
-# One product of two codes needs up to 15 bits. A sum of them needs more, so the accumulator is 32 bits wide.
+# One product of two codes needs up to 16 bits, sign included: (−128)² = 16,384 = 2^14, one more than 15 bits hold.
+# With zero points a factor can be as large as 255, and a product needs 17 bits. A sum needs more, so the accumulator is 32 bits wide.
 
 # %%
 a, b = np.array([[100, 100]], np.int8), np.array([[100], [100]], np.int8)
@@ -273,6 +297,7 @@ check("03.decode_word", decode_word)
 # - Return `(q, scale, zero_point)`: `q` an array of a signed integer type with the shape of `x`, then a float and an int.
 #
 # Then every value comes back (`scale * (q - zero_point)`) no more than half a step away, the two ends included, and 0.0 comes back as 0.0.
+# The check takes the difference `q - zero_point` in a wider type than int8, so `q` may be int8 itself where the codes fit.
 # For a tensor of zeros the scale is 1.0, with any zero point among the codes. Where rounding leaves two zero points that fulfil all this, either one will do.
 #
 # For example [−1, 0, 0.5, 3] → codes [−128, −64, −32, 127], scale 0.01568627450980392 (4 / 255), zero point −64.
@@ -303,6 +328,7 @@ check("03.affine_quantize", affine_quantize)
 # - `x` is a float64 array of any shape, finite and not all zero.
 # - Both formats get one scale for the tensor, which puts the largest absolute value on the format's largest number: 127 for INT8, 448 for E4M3.
 #   Divide by the scale, round to the nearest value of the format, multiply by the scale.
+#   Ties do not matter: both neighbours have the same error.
 # - INT8 is symmetric: the integers −127 … 127.
 # - E4M3 has 1 sign, 4 exponent (bias 7) and 3 mantissa bits, and subnormals. Only the words 0x7F and 0xFF (all exponent and mantissa bits set) are NaN.
 #   There is no infinity: the other words with the top exponent are numbers like any. That leaves 253 distinct values from −448 to 448.
@@ -393,7 +419,7 @@ gpu_table()
 # %% [markdown]
 # Now a whole network. A small CNN learns scikit-learn's digits for 2 epochs in FP32 and is exported to ONNX.
 # ONNX Runtime turns it into INT8 in two ways:
-# - **static**: the scales of the activations are measured before, on 128 training images;
+# - **static**: the scales of the activations are measured before, by calibration on 128 training images;
 # - **dynamic**: the scales of the activations are computed anew for each input.
 #
 # Which file is smallest, and which is fastest?
@@ -410,7 +436,7 @@ for row in digits:
           f"{row.p50_ms / digits[0].p50_ms:.1f} times FP32's time")
 
 # %% [markdown]
-# Both INT8 files have about a quarter of the bytes, and their accuracy lies inside FP32's interval. A difference of one or two images is chance.
+# Both INT8 files have about a quarter of the bytes, and their accuracy lies inside FP32's 95 % confidence interval. A difference of one or two images is chance.
 # The column of operators proves that integer kernels ran. Without that check an "INT8 model" may be FP32 arithmetic with a small file.
 # Dynamic INT8 pays for finding the range of each activation at run time. On a network this small that can cost more than the integers save.
 
@@ -430,9 +456,9 @@ for row in digits:
 # | 7 | quantization error cannot be avoided | wrong as it stands | it is zero when all values lie on the grid: whole numbers to 2,048 in FP16, every FP16 number in FP32 |
 # | 8 | training needs FP32 or more | dated | only accumulators and master weights do |
 # | 9 | FP16 and INT8 hardly change the accuracy of inference | depends | FP16 almost always. INT8 with one scale depends on outliers |
-# | 10 | lower precision is faster (implied) | wrong in general | see the first experiment: FP16 can be many times slower |
+# | 10 | lower precision is faster (implied) | wrong in general | see the matrix products under Measure it: FP16 can be many times slower |
 #
-# Rows 5 and 10 were computed above. Here are 1, 4, 7 and 9 in numbers:
+# Row 5 was computed by the first sums of this chapter, row 10 by the matrix products under Measure it. Here are 1, 4, 7 and 9 in numbers:
 
 # %%
 print(f"row 1: {8 + 32 / 32:g} bits a weight with one FP32 scale for 32 weights")
@@ -494,10 +520,10 @@ practise("03")
 # | ulp, step | 末位单位 | distance to the next number |
 # | quantization error | 量化误差 | a value's distance from its place on the grid |
 # | scale, zero point | 缩放因子、零点 | the map from integers to real numbers |
-# | dynamic range | 动态范围 | the largest over the smallest magnitude |
+# | dynamic range | 动态范围 | the largest magnitude over the smallest one above zero |
 # | crest factor | 峰均比（峰值因子） | the largest absolute value over the RMS |
 # | SQNR | 信号量化噪声比 | power of the signal over power of the errors |
-# | saturation | 饱和截断 | clipping to the last value instead of wrapping around |
+# | saturation | 饱和截断 | clipping to the first or last code instead of wrapping around |
 # | accumulator | 累加器 | the wider register that holds a sum |
 
 # %% [markdown]

@@ -4,7 +4,7 @@
 #
 # A model with 671 billion parameters may compute with 37 billion of them for each token. Such models are sparse mixtures of experts (MoE).
 # They break the rule "parameters = compute", so memory, arithmetic and bandwidth have to be counted apart.
-# Here you size such a model, write its router and its dispatch, and watch experts die and come back on real data.
+# Here you size such a model, write its router and its dispatch, and watch on real data how experts lose their tokens and get some again.
 #
 # About 110 minutes. It helps to know chapters 11 (parameters), 12 (FLOPs) and 44 (memory bandwidth).
 
@@ -22,7 +22,7 @@ import torch
 # > The parameters grow with E, the FLOPs only with k.
 # >
 # > The price: all experts must sit in memory. Mixtral-8x7B stores 46.7 billion parameters and computes with 12.9 billion.
-# > Routing must be kept even, or a few experts take everything. One cure is an auxiliary loss E·Σ f·P. Another is DeepSeek-V3's bias, which only affects the selection.
+# > Routing must be kept even, or a few experts take everything. One cure is an auxiliary loss that grows when the load is uneven. Another is DeepSeek-V3's bias, which only affects the selection.
 # > With a fixed capacity, overflow is dropped. Expert parallelism adds two all-to-alls for each layer.
 # >
 # > For decoding, count the experts that the *batch* touches. A small batch reads few and is fast.
@@ -60,7 +60,8 @@ everything = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 print("softmax over all experts:", everything.round(4).tolist())
 
 # %% [markdown]
-# The third expert of token 0 does not run at all. That is the saving.
+# Experts are counted from 0. Expert 2 does not run for token 0. That is the saving.
+# For token 1 experts 0 and 1 are tied at 0. In this chapter the lower index wins, so expert 0 is its second.
 # In the full softmax the two chosen probabilities of token 0 are 0.6652 and 0.2447. Divided by their sum, 0.9100, they are 0.7311 and 0.2689: the same weights.
 #
 # Switch keeps the full softmax with k = 1, and for a reason. A single weight that is made to sum to 1 is constant, so the router could not learn:
@@ -111,6 +112,7 @@ for wish, kept in zip(wishes, reference_mask(wishes, num_experts=3, capacity=2))
 # $$L = E \sum_i f_i P_i$$
 #
 # *f* is the share of assignments that expert *i* got, *P* its mean probability. A count has no gradient, P has one.
+# It is also called the **auxiliary loss**: λ·L is added to the training loss, with a small coefficient λ. Below λ is 0.02 unless a figure says otherwise.
 
 # %%
 from utils.moe.numpy_layer import load_balancing_loss as reference_loss
@@ -122,14 +124,22 @@ odd = np.array([[.4, .3, .3], [.4, .3, .3], [.02, .5, .48]])
 print(f"a split choice with other probabilities: {reference_loss(odd, np.array([[0], [0], [1]]), 3):.4f}")
 
 # %% [markdown]
-# 1 is the value of uniform routing, and E that of a collapse. The last line shows that 1 is not the minimum.
+# 1 is the value of uniform routing. E is that of a complete collapse: k = 1, and every token picks the same expert with probability 1.
+# The last line shows that 1 is not the minimum.
+#
+# An expert that gets no tokens is called **dead** here. Its weights then get no gradient, so only the router or a selection bias can bring it back.
 #
 # DeepSeek-V3 does most of the work without a loss. After each step it raises a bias of the experts below the mean load and lowers that of the others.
 # The bias is added for the *selection* only. Weights and gradients do not see it.
 #
 # A router's logits may also grow without bound. The **z-loss**, the mean of logsumexp², keeps them small.
-# **Upcycling** starts from a dense model: each expert is a copy of its feed-forward block, so the new layer first computes the same.
+#
+# ### Two variants: shared experts and upcycling
+#
 # A **shared expert** runs for every token beside the chosen ones.
+#
+# **Upcycling** starts from a dense model: each expert is a copy of its feed-forward block.
+# The new layer first computes the same as the block, if the k weights of a token sum to 1 and nothing is dropped.
 #
 # ### What a batch touches
 #
@@ -151,39 +161,50 @@ for E, k in ((8, 2), (256, 8)):
 # %% [markdown]
 # ### From experts to tokens per second
 #
-# Read once: attention, norms, router, output head, and the experts touched. The KV cache is left out here. An H100 reads 3,350 GB/s from its memory.
+# Read once: attention, norms, router, output head, and the experts touched. An H100 reads 3,350 GB/s from its memory.
+# The KV cache, the stored keys and values of earlier tokens, is left out here; chapter 45 is about it.
+# So is the input embedding, a table of 32,000 × 4,096 weights: a step looks up one row for each sequence and does not read the rest.
 
 # %%
 from utils.cost.params import MIXTRAL_8X7B
 from utils.moe.accounting import decode_bytes_per_step
 
-dense_bytes = 2 * (count_parameters(MIXTRAL_8X7B)[0] - 32000 * 4096)
+embedding = 32000 * 4096  # the input table: vocabulary × width
+dense_bytes = 2 * (count_parameters(MIXTRAL_8X7B)[0] - embedding)
 for batch in (1, 4, 16, 64):
     read = decode_bytes_per_step(MIXTRAL_8X7B, batch, 2)
     print(f"batch {batch:2}: {read / 1e9:5.1f} GB a step, at most {3350e9 / read:5.1f} steps/s; all weights: {3350e9 / dense_bytes:4.1f} steps/s")
 
 # %% [markdown]
 # At batch 1 the sparse model may decode 131 tokens/s, a dense model of its size 36. At batch 16 the two bounds nearly meet: only the arithmetic is still smaller.
-# These are bounds from bandwidth alone. Whether 93.4 GB fit is another question: one H100 has 80 GB.
+# These are bounds from bandwidth alone. Whether the 93.4 GB of all weights fit, the input embedding included, is another question: one H100 has 80 GB.
 #
 # ### Experts on many GPUs
 #
-# With **expert parallelism** each GPU holds some experts. Tokens travel to their experts and back: two **all-to-alls** for each layer. The bytes are counted here, nothing is sent.
+# With **expert parallelism** each GPU holds some experts. Tokens travel to their experts and back: two **all-to-alls** for each layer.
+# The bytes are counted here, nothing is sent. The 4,096 tokens belong to all GPUs together, and the MB are the sum over all GPUs. Routing is taken as uniform.
 
 # %%
 from utils.moe.accounting import all_to_all_bytes
 
 for ranks in (2, 8, 64):
-    print(f"4,096 tokens, k = 2, width 4,096, BF16, {ranks:2} GPUs: {all_to_all_bytes(4096, 2, 4096, 2, ranks) / 1e6:6.1f} MB a layer, both ways")
+    sent = all_to_all_bytes(tokens=4096, k=2, d_model=4096, item_bytes=2, ranks=ranks)
+    print(f"4,096 tokens, k = 2, width 4,096, BF16, {ranks:2} GPUs: {sent / 1e6:6.1f} MB a layer, both ways, all GPUs together")
+
+# %% [markdown]
+# The other split is **tensor parallelism**: each GPU holds a slice of every expert. It then has a partial sum for every token.
+# An **all-reduce** adds up these partial sums and gives every GPU the result.
 
 # %% [markdown]
 # ## See it
 #
-# ![Left: handwritten digits in a plane, coloured and marked by the expert that the router chose. Middle: assignments per expert against the capacity line; without balancing four of eight experts take all 600 tokens. The share dropped stays near 38 % over 100 training steps.](figure.svg)
+# ![Left: handwritten digits in a plane, coloured and marked by the expert that the router chose. Middle: assignments per expert against the capacity line; without balancing four of eight experts take all 600 tokens. The share dropped stays between 37 % and 40 % over 100 training steps.](figure.svg)
 #
-# After 100 steps without balancing 4 of 8 experts get tokens. The fullest one is asked for 277 assignments and has 94 places, so 37.3 % of the 600 assignments are dropped.
+# Here k = 1, so 600 tokens make 600 assignments. After 100 steps without balancing 4 of 8 experts get tokens; the other 4 are dead.
+# The fullest one is asked for 277 assignments and has 94 places. Over all experts 37.3 % of the 600 assignments find no place.
 #
-# **Router playground.** A recorded training run: a small classifier of real digits, of which it sees two numbers each. Move the step, the capacity and the cure.
+# **Router playground.** A recorded training run: a small classifier of real digits. Each image is reduced to two numbers. Move the step, the capacity and the cure.
+# With the loss at 0.02, expert 0 is dead at step 10 and has tokens again at step 70. In all runs the capacity is applied afterwards, to count; the training itself drops nothing.
 
 # %% figure
 from utils.widgets.ch42_mixture_of_experts import router_playground
@@ -207,9 +228,9 @@ touched_explorer()
 # Write Mixtral's gate.
 #
 # - `logits` has shape (T, E). It is a NumPy array or a torch tensor of floats.
-# - For each token choose the k experts with the largest logits. Equal logits: the lower expert index first, for any number of experts.
+# - For each token choose the k experts with the largest logits. Equal logits: the lower expert index first, also with many experts: not every sort keeps the order of equals.
 # - The weights are the softmax over the k chosen logits.
-# - Return `(indices, weights)`, both of shape (T, k), as arrays or tensors. The largest weight of a token stands first.
+# - Return `(indices, weights)`, both of shape (T, k). The largest weight of a token stands first. Arrays and tensors are both accepted, also arrays for a tensor.
 # - Logits may be as large as ±10,000 in any row. The weights must still be right.
 # - If k is below 1 or above E, raise a ValueError.
 #
@@ -277,8 +298,8 @@ check("42.capacity_mask", capacity_mask)
 # - Both inputs are NumPy arrays, or both are torch tensors. For arrays return a float.
 # - For tensors return a 0-d tensor. Its gradient must reach `probs`, through P. f is a count and has none.
 #
-# For example probs [[.9, .1], [.8, .2], [.7, .3], [.2, .8]] with choices 0, 0, 0, 1 give 1.15: f = [.75, .25], P = [.65, .35].
-# Probs [[.4, .3, .3], [.4, .3, .3], [.02, .5, .48]] with choices 0, 0, 1 give 0.9133.
+# For example probs [[.9, .1], [.8, .2], [.7, .3], [.2, .8]] with indices [[0], [0], [0], [1]] give 1.15: f = [.75, .25], P = [.65, .35].
+# Probs [[.4, .3, .3], [.4, .3, .3], [.02, .5, .48]] with indices [[0], [0], [1]] give 0.9133.
 
 # %% exercise="load_balancing_loss"
 def load_balancing_loss(probs: np.ndarray | torch.Tensor, indices: np.ndarray | torch.Tensor,
@@ -304,7 +325,7 @@ check("42.load_balancing_loss", load_balancing_loss)
 #
 # - `x` is (T, d), `router_w` is (d, E), both float64 arrays. The logits are `x @ router_w`. Gate and priorities are those of the two first exercises.
 # - `experts` is a list of E functions. Each takes an array (n, d) and returns an array (n, d). They are not linear.
-# - Without a `capacity_factor` every assignment is accepted. With one, each expert has max(1, ceil(`capacity_factor`·T·k / E)) places.
+# - Without a `capacity_factor` every assignment is accepted. With one, each expert has max(1, ceil(`capacity_factor`·T·k / E)) places. Compute in this order, from left to right; the cases avoid borders where rounding would decide. The max is a safeguard: an expert has one place at least.
 # - y (T, d) is the sum of the outputs of a token's accepted experts, each times its weight. A dropped assignment contributes 0, and the other weights stay as they are. No residual is added.
 # - Return `(y, dropped_fraction)`: the share of the T·k assignments that were dropped.
 # - Hand each expert its own accepted tokens only, each once. The check counts the rows. An expert without tokens may be left out, or called with 0 rows.
@@ -342,17 +363,17 @@ check("42.moe_forward", moe_forward)
 #
 # `cfg` has the keys `layers`, `d_model`, `d_ff`, `heads`, `kv_heads`, `vocab`, `experts` and `k`. There are no biases. Count:
 #
-# - in each layer: projections Q and O (d_model × d_model), K and V (d_model × `kv_heads`·(d_model / `heads`)), a router (d_model × `experts`), two RMSNorm vectors of d_model, and `experts` SwiGLU experts of three d_model × d_ff matrices;
+# - in each layer: projections Q and O (d_model × d_model), K and V (d_model × `kv_heads`·(d_model / `heads`)), a router (d_model × `experts`), two RMSNorm vectors of d_model (the scales of a norm), and `experts` experts of three d_model × d_ff matrices (SwiGLU: a gate, an up and a down projection);
 # - once: an input embedding and an output head (each `vocab` × d_model, not shared), and one RMSNorm vector.
 #
 # Return a dict with five keys:
 #
-# - `total_params`: everything. `active_params`: the same with k experts a layer.
+# - `total_params`: everything. `active_params`: the same with k experts a layer; the router keeps all its columns.
 # - `weight_gb`: bytes of all weights at `itemsize` bytes each, in GB (1e9 bytes).
 # - `expected_bytes_per_step`: bytes of weights that one decode step of `batch` sequences reads. Each weight is read once at most. In every layer the experts touched are read, by the formula for uniform, independent routing, not rounded. The input embedding is ignored, the output head is included. There is no KV cache.
 # - `max_steps_per_s`: steps per second (not tokens) if only these bytes count, at `hbm_gb_s` GB/s (1e9 bytes).
 #
-# For example Mixtral-8x7B (32, 4096, 14336, 32, 8, 32000, 8, 2) with batch 1, 2 bytes and 3350 GB/s gives total 46,702,792,704, active 12,879,925,248,
+# For example Mixtral-8x7B, in the order of the keys (32, 4096, 14336, 32, 8, 32000, 8, 2), with batch 1, 2 bytes and 3350 GB/s gives total 46,702,792,704, active 12,879,925,248,
 # 93.41 GB, 25,497,706,496 bytes and 131.4 steps/s. Batch 16 gives 92,239,460,267 bytes (rounded) and 36.32 steps/s.
 
 # %% exercise="moe_sizing"
@@ -380,8 +401,9 @@ check("42.moe_sizing", moe_sizing)
 # %% [markdown]
 # ## Measure it
 #
-# Six real trainings on 1,400 digits: eight experts, k = 1, capacity factor 1.25, 200 steps, one thread, two seeds.
-# One has no balancing, one the auxiliary loss (0.02), one the selection bias.
+# Three ways of training, two real runs each, one for each seed: without balancing, with the auxiliary loss (λ = 0.02), with the selection bias.
+# All see 1,400 digits: eight experts, k = 1, capacity factor 1.25, 200 steps, one thread.
+# This is another set-up than the playground: all 64 pixels of an image, batches of 128, and the training itself drops what finds no place. So other shares will be dropped.
 # Before you run it: which share of the assignments will be dropped without balancing? And how much accuracy will that cost?
 
 # %% experiment
@@ -400,7 +422,7 @@ print(balance_verdict(runs))
 # Without balancing most of the load goes to few experts, and more than half of the assignments find no place. Both cures change that.
 # The accuracy hardly moves. The digits are so easy that the residual path alone does well, so this experiment says nothing about the quality of a large model.
 #
-# The last column is the mutual information between the first expert of an image and its digit. A perfect code of ten digits would have 3.3 bits; eight experts can give 3 bits at most.
+# The last column is the mutual information between the expert of an image and its digit. With k = 1 each image has one expert. A perfect code of ten digits would have 3.3 bits; eight experts can give 3 bits at most.
 # Experts do specialise here, in part.
 #
 # With a GPU the next cell times two ways of running 64 experts: a loop of products, and one grouped product. Without one it says so.
@@ -418,10 +440,10 @@ gpu_table()
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | MoE is ensemble learning with several sub-models | dated | right for Jacobs et al. (1991). In a language model an expert is a feed-forward network inside a layer, trained together with the rest |
-# | 2 | experts may be trees or support vector machines | depends | in the classical mixture. A sparse layer needs differentiable experts of equal shape |
+# | 2 | experts may be trees or support vector machines | depends | in the classical mixture. A sparse layer needs differentiable experts; equal input and output widths are enough |
 # | 3 | the output is Σ α·y over all K experts, Σα = 1 | wrong for sparse MoE | only k terms are computed. The weights sum to 1 in Mixtral, not in Switch |
 # | 4 | the gate assigns each input sample | wrong | each token, at each layer |
-# | 5 | experts specialise, and the gate can be interpreted | depends | Mixtral's authors found no clear topics, rather syntax. On the digits above the expert tells a part of the class |
+# | 5 | experts specialise, and the gate can be interpreted | depends | Mixtral's authors found no clear topics, rather syntax. On the digits above, with k = 1, the chosen expert tells a part of the class |
 # | 6 | efficient where compute is limited | holds for FLOPs, wrong for memory | Mixtral-8x7B: 12.88 of 46.70 billion are active, and 93.4 GB of BF16 weights stay in memory |
 # | 7 | in Switch a token picks a few experts | wrong | exactly one; before it, k > 1 was believed to be necessary |
 # | 8 | every Transformer layer has experts | depends | in Mixtral yes. DeepSeek-V3 keeps its first 3 of 61 layers dense |
@@ -430,7 +452,12 @@ gpu_table()
 # Rows 3 and 6 in numbers:
 
 # %%
-print(f"row 3: Mixtral's two weights of token 0 sum to {weights[0].sum():.4f}, their full probabilities to {everything[0, :2].sum():.4f}")
+logits = np.array([[2.0, 1.0, 0.0]])  # token 0 from above
+chosen, gate = reference_route(logits, k=2)
+full = np.exp(logits) / np.exp(logits).sum()
+print(f"row 3: Mixtral's two weights of token 0 sum to {gate.sum():.4f}, their full probabilities to {full[0, chosen[0]].sum():.4f}")
+torch.manual_seed(0)
+x = torch.randn(100, 16)
 with torch.no_grad():
     mixture = MoELayer(d_model=16, d_ff=32, num_experts=8, k=8)
     gates = mixture.router(x).softmax(-1)

@@ -529,6 +529,8 @@ gpu_kernels()
 # %% [markdown]
 # ## What the source says
 #
+# The source is the interview document that this course mirrors; this is what its answer to the question claims.
+#
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | an A100 40GB has 108 × 192 KB = 20.25 MB of SRAM | holds, with fine print | 20.25 MiB of L1 and shared memory together; at most 164 KiB of a piece is shared memory (17.30 MiB in all). 40 MiB of L2 and 27 MiB of registers are left out |

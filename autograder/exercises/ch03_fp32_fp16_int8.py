@@ -226,7 +226,8 @@ decode_word = Exercise(
         "(1 + mantissa / 2^man_bits) × 2^(field − bias).",
         "`sign * 0.0` with sign = −1.0 gives −0.0. `math.inf` and `math.nan` are Python's infinity and NaN.",
     ),
-    worth_knowing="Your function now reads FP64, FP32, TF32, FP16, BF16 and FP8 E5M2. Only the two lengths differ.",
+    worth_knowing="Your function now reads FP64, FP32, FP16, BF16 (8/7), FP8 E5M2, and TF32 (8/10), which GPUs use inside "
+                  "matrix products. Only the two lengths differ.",
 )
 
 
@@ -691,7 +692,7 @@ def _draw_gemm(rng: np.random.Generator) -> Case:
 _RNG = np.random.default_rng(3)
 _A, _B = np.array([[10, 20]], np.int8), np.array([[1], [-2]], np.int8)
 int8_gemm = Exercise(
-    id="03.int8_gemm", points=6, difficulty=3, minutes=25, idea="the zero points come out of the sum",
+    id="03.int8_gemm", points=6, difficulty=3, minutes=25, idea="the scales come out of the sum",
     reference=int8.int8_gemm,
     cases=[
         Case(_A, 0.5, 5, _B, 0.25, 1, label="[[10, 20]], 0.5, 5, [[1], [-2]], 0.25, 1"),
@@ -768,8 +769,9 @@ int8_gemm = Exercise(
         "The scales are the same for every product, so they come in front of the sum: one multiplication at the end.",
         "Without touching the operands: Σ(a − za)(b − zb) = Σab − za·Σb − zb·Σa + K·za·zb.",
     ),
-    worth_knowing="Σb can be computed once, when the model is built. With zb = 0, as for symmetric weights, only one "
-                  "correction is left.",
+    worth_knowing="Multiplied out, the sum is Σab − za·Σb − zb·Σa + K·za·zb. If b holds the weights, Σb can be computed "
+                  "once, when the model is built. With zb = 0, as for symmetric weights, only the correction za·Σb is "
+                  "left.",
 )
 
 EXERCISES = [format_limits, decode_word, affine_quantize, pick_8bit, int8_gemm]

@@ -765,7 +765,7 @@ finetune_pruned = Exercise(
         "`dict(model.named_parameters())[name]` is the parameter of a mask. Under `torch.no_grad()` it can be changed in place.",
         "`p.mul_(mask)`, or `p[mask == 0] = 0`, after every `optimizer.step()`.",
     ),
-    worth_knowing="With plain SGD, without momentum and weight decay, masking the gradients would have been enough.",
+    worth_knowing="With plain SGD, without momentum, masking the gradients would have been enough.",
 )
 
 
@@ -875,7 +875,7 @@ obs_step = Exercise(
         Case(np.array([[2.0]]), np.array([3.0]), label="a single weight"),
         Case(_THREE, np.array([1.0, 0.0, 2.0]), label="one weight is 0 already"),
         Case(np.array([[1.0, 0.99], [0.99, 1.0]]), np.array([1.0, 1.5]), label="two nearly equal inputs"),
-        Case(np.array([[1.0, 0.6], [0.6, 4.0]]), np.array([-2.0, 1.0]), label="a negative weight"),
+        Case(np.array([[1.0, 0.6], [0.6, 4.0]]), np.array([-3.0, 1.0]), label="a negative weight"),
         Case(np.array([[2.0, 1.0 + 1e-13], [1.0, 1.0]]), np.array([1.0, 2.0]), label="H = [[2, 1 + 1e-13], [1, 1]]"),
     ],
     raises=[

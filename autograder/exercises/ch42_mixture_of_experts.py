@@ -117,8 +117,8 @@ route_topk = Exercise(
         Case(args=[_TIED.astype(np.float32), 5], probe=_CALL, label="a torch tensor with 64 experts and ties"),
     ],
     draw=_draw_logits, draws=30,
-    raises=[Case(np.zeros((2, 3)), 0, label="3 experts, k = 0"), Case(np.zeros((2, 3)), 4, label="3 experts, k = 4"),
-            Case(np.zeros((2, 3)), -1, label="3 experts, k = -1")],
+    raises=[Case(np.zeros((2, 3)), 0, label="k = 0 of 3 experts"), Case(np.zeros((2, 3)), 4, label="k = 4 of 3 experts"),
+            Case(np.zeros((2, 3)), -1, label="k = -1 of 3 experts")],
     compare=close(1e-6, 1e-9),
     misconceptions=[
         Misconception(

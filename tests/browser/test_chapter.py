@@ -56,9 +56,9 @@ def test_a_learner_works_through_an_exercise(notebook):
     page.keyboard.press("Control+s")
     page.get_by_role("button", name=re.compile("Validate")).first.click()
     dialog = page.locator(".jp-Dialog")
-    dialog.wait_for(timeout=120_000)
+    dialog.wait_for(timeout=300_000)
     page.wait_for_function("() => /failed|passed|Success/i.test(document.querySelector('.jp-Dialog')?.innerText || '')",
-                           timeout=120_000)
+                           timeout=300_000)
     told = dialog.inner_text()
     assert "fp16_widen" in told and 'check("26.bf16_round"' not in told
     book.shot("6-validated")

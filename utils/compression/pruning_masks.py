@@ -125,5 +125,5 @@ def polynomial_sparsity(step: int, *, initial: float, final: float, begin: int, 
 
 
 def sparsity_at(step: int, initial: float, final: float, begin: int, steps: int) -> float:
-    """The cubic schedule with its arguments in order of appearance."""
+    """The sparsity at `step`: from `initial` to `final` over `steps` steps from `begin` on."""
     return polynomial_sparsity(step, initial=initial, final=final, begin=begin, steps=steps)
