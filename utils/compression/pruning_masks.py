@@ -70,7 +70,7 @@ def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
 class MaskedTraining(AbstractContextManager):
     """While the context is open, masked weights are exactly 0.0 after every step of any optimizer.
 
-    Masking gradients would not do: momentum and weight decay move a weight whose gradient is zero.
+    Masking gradients would not do: momentum moves a weight whose gradient is zero.
 
     >>> model = nn.Linear(2, 1)
     >>> with MaskedTraining(model, {"weight": torch.tensor([[True, False]])}):

@@ -16,35 +16,14 @@ import numpy as np
 from utils.numerics.formats import FORMATS, all_values
 from utils.numerics.noise import crest_factor_db, predicted_int8_sqnr_db, ruler_data
 from utils.widgets.shell import Prediction, explorer
-from utils.widgets.style import BLUE, GREY, INK, ORANGE, YELLOW, figure_html, label, new_figure, table_html
+
+from .style import BLUE, GREY, INK, ORANGE, YELLOW, Shown, figure_html, label, new_figure, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Something that a notebook shows as HTML and a terminal as text."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
-    """A table for both places; the text's columns are as wide as their widest cell."""
-    cells = [[str(v) for v in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:]))]) for row in cells]
-    return Shown(table_html(head, rows, caption), "\n".join([caption, *lines] if caption else lines))
 
 
 def named(fmt_name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,46 +26,26 @@ from utils.compression.pruning import (
 )
 from utils.networks.digits import accuracy, load_digits_split, train_classifier, trained_digits
 from utils.widgets.shell import Prediction, explorer
-from utils.widgets.style import (
+
+from .style import (
     BLUE,
     GREEN,
     GREY,
     INK,
     ORANGE,
     YELLOW,
+    Shown,
     figure_html,
     label,
     line_style,
     new_figure,
-    table_html,
+    table,
     tidy,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Something that a notebook shows as HTML and a terminal as text."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
-    """A table for both places; the text's columns are as wide as their widest cell."""
-    cells = [[str(v) for v in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:]))]) for row in cells]
-    return Shown(table_html(head, rows, caption), "\n".join([caption, *lines] if caption else lines))
 
 
 # --- prune me ---------------------------------------------------------------------------------

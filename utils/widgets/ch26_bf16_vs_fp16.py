@@ -12,7 +12,7 @@ from utils.numerics import half
 from utils.numerics.formats import BF16, FP16, FP32, encode, round_to_format, spacing
 
 from .shell import Prediction, explorer
-from .style import BLUE, GREEN, GREY, ORANGE, PINK, YELLOW, label, line_style, new_figure, table_html
+from .style import BLUE, GREEN, GREY, ORANGE, PINK, YELLOW, Shown, label, line_style, new_figure, table
 
 # --- two rulers -------------------------------------------------------------------------------
 
@@ -182,33 +182,21 @@ def run_policies(lr: float, epochs: int, seed: int) -> dict[str, Any]:
             for policy in ("fp32", "bf16_master", "bf16_weights", "bf16_stochastic")}
 
 
-class Table:
-    """A table for a notebook, with plain text for everything else."""
-
-    def __init__(self, head: list[str], rows: list[list[str]]) -> None:
-        self.head, self.rows = head, rows
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        widths = [max(len(str(r[i])) for r in [self.head, *self.rows]) for i in range(len(self.head))]
-        text = "\n".join("  ".join(str(c).ljust(w) for c, w in zip(r, widths)) for r in [self.head, *self.rows])
-        return {"text/html": table_html(self.head, self.rows), "text/plain": text}
-
-
 _POLICY_NAMES = {"fp32": "FP32 throughout", "bf16_master": "BF16 compute, FP32 master weights",
                  "bf16_weights": "BF16 weights, nearest", "bf16_stochastic": "BF16 weights, stochastic"}
 
 
-def policy_table(runs: dict[str, Any]) -> Table:
+def policy_table(runs: dict[str, Any]) -> Shown:
     """Final loss, test accuracy and the share of updates that changed nothing, by policy."""
-    return Table(["policy", "final training loss", "test accuracy", "updates that changed nothing"],
+    return table(["policy", "final training loss", "test accuracy", "updates that changed nothing"],
                  [[_POLICY_NAMES[name], f"{run.loss[-1]:.3f}", f"{run.test_acc[-1]:.3f}", f"{run.stalled_fraction:.0%}"]
                   for name, run in runs.items()])
 
 
-def underflow_table(scales: tuple[int, ...] = (1, 1024, 65536)) -> Table:
+def underflow_table(scales: tuple[int, ...] = (1, 1024, 65536)) -> Shown:
     """Share of a trained network's gradients that becomes zero, by loss scale and format."""
     gradients = _gradients()
-    return Table(["loss scale", "zero in FP16", "zero in BF16"], [
+    return table(["loss scale", "zero in FP16", "zero in BF16"], [
         [f"{scale:,}", f"{half.underflow_fraction(gradients, FP16, scale):.2%}",
          f"{half.underflow_fraction(gradients, BF16, scale):.2%}"] for scale in scales])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +18,19 @@ from utils.moe.accounting import (
     touched_curve,
 )
 from utils.widgets.shell import Prediction, explorer
-from utils.widgets.style import (
+
+from .style import (
     BLUE,
     GREY,
     INK,
     ORANGE,
     PALETTE,
+    Shown,
     figure_html,
     label,
     line_style,
     new_figure,
-    table_html,
+    table,
 )
 
 if TYPE_CHECKING:
@@ -38,28 +39,6 @@ if TYPE_CHECKING:
 
     from utils.moe.digits_moe import TrainReport
     from utils.moe.router_figure import RouterHistory
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Something that a notebook shows as HTML and a terminal as text."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
-    """A table for both places; the text's columns are as wide as their widest cell."""
-    cells = [[str(v) for v in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:]))]) for row in cells]
-    return Shown(table_html(head, rows, caption), "\n".join([caption, *lines] if caption else lines))
 
 
 # --- the router playground --------------------------------------------------------------------

@@ -28,13 +28,15 @@ from utils.cost.warp import WARP_PRESETS, warp_picture, warp_sectors
 from utils.hardware.gpu_arch import GPUS
 from utils.widgets.decode_curves import DEVICES, critical_batches, decode_curves
 from utils.widgets.shell import Prediction, explorer
-from utils.widgets.style import (
+
+from .style import (
     BLUE,
     GREY,
     INK,
     ORANGE,
     SKY,
     YELLOW,
+    Shown,
     figure_html,
     label,
     line_style,
@@ -45,20 +47,6 @@ from utils.widgets.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A picture or table for the notebook, and the same in words for plain output."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def _shown(figure: Figure, sentence: str, *tables: str) -> Shown:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from math import ceil
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,19 @@ from utils.attention.paging_sim import SimResult, lognormal_lengths, simulate_pa
 from utils.attention.paging_waste import kv_waste
 from utils.attention.pool_snapshot import Operation, PoolState, pool_snapshot
 from utils.widgets.shell import Prediction, explorer
-from utils.widgets.style import (
+
+from .style import (
     BLUE,
     GREEN,
     GREY,
     INK,
     PALETTE,
+    Shown,
     figure_html,
     label,
     line_style,
     new_figure,
-    table_html,
+    table,
 )
 
 if TYPE_CHECKING:
@@ -32,28 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from utils.networks.tiny_serving import ServeResult
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Something that a notebook shows as HTML and a terminal as text."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
-    """A table for both places; the text's columns are as wide as their widest cell."""
-    cells = [[str(v) for v in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:]))]) for row in cells]
-    return Shown(table_html(head, rows, caption), "\n".join([caption, *lines] if caption else lines))
 
 
 # --- the block-pool theatre -------------------------------------------------------------------

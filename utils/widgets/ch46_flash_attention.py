@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,18 +16,20 @@ from utils.attention.published import on_chip_mib
 from utils.cost.roofline import ridge
 from utils.hardware.gpu_arch import GPUS
 from utils.widgets.shell import Prediction, explorer
-from utils.widgets.style import (
+
+from .style import (
     BLUE,
     GREEN,
     GREY,
     INK,
     ORANGE,
     SKY,
+    Shown,
     figure_html,
     label,
     line_style,
     new_figure,
-    table_html,
+    table,
 )
 
 if TYPE_CHECKING:
@@ -36,30 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A picture or table for a notebook, and the same in words for plain output."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def _picture(figure: Figure, sentence: str) -> Shown:
     return Shown(f"{figure_html(figure, sentence)}<p>{html.escape(sentence)}</p>", sentence)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
-    """A table for both places; the text's columns are as wide as their widest cell."""
-    cells = [[str(v) for v in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    lines = ["  ".join(v.ljust(w) for v, w in zip(row, widths)).rstrip() for row in cells]
-    return Shown(table_html(head, rows, caption), "\n".join([caption, *lines] if caption else lines))
 
 
 # --- for the explanation ----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,3 +76,25 @@ def table_html(head: Sequence[str], rows: Sequence[Sequence[object]], caption: s
         for row in rows)
     title = f'<caption style="text-align:left;padding:2px 0">{html.escape(caption)}</caption>' if caption else ""
     return f'<table style="border-collapse:collapse;font-size:13px">{title}<tr>{lines}</tr>{body}</table>'
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something that a notebook shows as HTML and a terminal as text."""
+
+    html: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
+    """A table for both places; the text's columns are as wide as their widest cell."""
+    cells = [[str(v) for v in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *(v.rjust(w) for v, w in zip(row[1:], widths[1:]))]) for row in cells]
+    return Shown(table_html(head, rows, caption), "\n".join([caption, *lines] if caption else lines))

@@ -7,6 +7,7 @@ import pytest
 
 from utils.widgets import ch26_bf16_vs_fp16 as figures
 from utils.widgets.shell import Prediction, explorer
+from utils.widgets.style import table
 
 
 def labelled(figure):
@@ -77,5 +78,5 @@ def test_rates_need_a_gpu():
 
 
 def test_a_table_has_plain_text_and_escapes():
-    bundle = figures.Table(["a", "b"], [["<x>", "1"]])._repr_mimebundle_()
-    assert "&lt;x&gt;" in bundle["text/html"] and bundle["text/plain"].split("\n")[1].startswith("<x>")
+    shown = table(["a", "b"], [["<x>", "1"]], "title")
+    assert "&lt;x&gt;" in shown._repr_html_() and repr(shown).split("\n")[:2] == ["title", "a    b"]
