@@ -37,9 +37,8 @@ define install
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { \
 		echo "✗ $(PYTHON) cannot make a virtual environment: on Debian or Ubuntu install python3-venv"; exit 1; }; \
 	echo "Installing the course into .venv (once; some minutes and about 2 GB) …"; \
-	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -e '$(1)' | grep -vE '^(Requirement already|  |Looking in)' ; \
-	if [ $${PIPESTATUS[0]} -ne 0 ]; then \
-		echo "✗ Installing failed. If the lines above speak of a connection, check the network and run the same command again."; exit 1; fi; \
+	$(BIN)/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -e '$(1)' || { \
+		echo "✗ Installing failed. If the lines above speak of a connection, check the network and run the same command again."; exit 1; }; \
 	touch $@
 endef
 

@@ -16,14 +16,14 @@ import numpy as np
 # > FlashAttention computes *exact* softmax attention, tile by tile, in the GPU's on-chip memory.
 # > Softmax needs the maximum and the sum of a whole row. A running maximum m and a running sum l get around that: when a larger score appears, everything summed so far is rescaled.
 # >
-# > So the score matrix S and the weights P are never written to HBM. Extra memory falls from O(N²) to O(N). The FLOPs stay at O(N²d).
-# > HBM traffic falls from Θ(Nd + N²) to Θ(N²d²/M), where M is the number of elements that fit on chip.
+# > So the score matrix S and the weights P are never written to HBM, the GPU's main memory. Extra memory falls from O(N²) to O(N). The FLOPs stay at O(N²d).
+# > HBM traffic falls from Θ(Nd + N²) to Θ(N²d²/M), where M is the number of elements that fit in one multiprocessor's on-chip memory.
 # >
 # > The backward pass keeps only the output and one log-sum-exp a row. It computes S again: 25 % more matrix products in backward, for far fewer bytes.
 # >
-# > Version 2 put the loop over queries outside, and so found more parallel work. Version 3 overlaps copying, products and softmax on Hopper and adds FP8.
-# > Version 4 is for Blackwell, where exp and shared memory are the bottleneck.
-# > Decoding gains little from tiles: one query reads the KV cache once anyway. There the keys are split over workers, and the parts are merged exactly.
+# > Version 2 put the loop over queries outside, and so found more parallel work. Version 3 overlaps copying, products and softmax on the H100 and adds FP8.
+# > Version 4 is for the B200, where exp and shared memory are the bottleneck.
+# > Decoding gains little from tiles: one query reads the KV cache (the stored K and V of all earlier tokens) once anyway. There the keys are split over workers, and the parts are merged exactly.
 
 # %% [markdown]
 # ## How it works
@@ -41,7 +41,8 @@ print(f"P, the weights:{heads * N * N * 2 / 1e9:5.2f} GB")
 # %% [markdown]
 # Nobody wants S or P. Each of them is 16 times as large as the three inputs and the output together. With twice the tokens it is 32 times.
 #
-# Does it cost time? A GPU has two limits: its arithmetic, and its memory. Here is the least time of this layer on an A100 (312 TFLOP/s in FP16, 1,555 GB/s):
+# Does it cost time? A GPU has two limits: its arithmetic, and its memory. The slower of the two sets the least time; this is the **roofline** model.
+# Work whose limit is the memory is **memory-bound**. Here is the least time of this layer on an A100 (312 TFLOP/s in FP16, 1,555 GB/s):
 
 # %%
 from utils.attention import hbm
@@ -52,7 +53,7 @@ for name, elements in (("with S and P in memory", standard), ("with Q, K, V, O a
     print(f"{name:23} memory {roof['memory_ms']:5.2f} ms, arithmetic {roof['compute_ms']:5.2f} ms: {roof['bound']}-bound")
 
 # %% [markdown]
-# The arithmetic needs 3.5 ms, the traffic 11.2 ms, and nearly all of it is S and P. Most of the time the tensor cores wait for a matrix that is thrown away.
+# The arithmetic needs 3.5 ms, the traffic 11.2 ms, and nearly all of it is S and P. Most of the time the tensor cores, the units for matrix products, wait for a matrix that is thrown away.
 #
 # ### Two kinds of memory
 #
@@ -64,7 +65,7 @@ from utils.widgets.ch46_flash_attention import memory_tiers
 memory_tiers()
 
 # %% [markdown]
-# The famous 20 MB are the second row: 108 pieces of 192 KiB, one in each multiprocessor. A kernel can use at most 164 KiB of a piece as **shared memory**.
+# The 20 MB that are often quoted are the second row: 108 pieces of 192 KiB, one in each multiprocessor. A kernel can use at most 164 KiB of a piece as **shared memory**.
 # In the FlashAttention papers "SRAM" means that piece. One head's S of our example has 134 MB. Only small tiles of it fit.
 #
 # ### The ledger of standard attention
@@ -99,7 +100,7 @@ for n in (1_024, 8_192, 65_536):
 print(f"an A100 needs {312e12 / 1555e9:.0f} FLOP per byte to be busy")
 
 # %% [markdown]
-# It tends to d/2 = 32. That is why the layer is **memory-bound** at every length.
+# It tends to d/2 = 32. The 201 FLOP per byte at which both limits are equal are the **ridge** of the A100. So the layer is memory-bound at every length.
 #
 # ### Why it can't just be fused
 #
@@ -123,7 +124,9 @@ print(f"the new block adds exp(2 − 5) + exp(5 − 5) = {np.exp(2 - 5) + 1:.4f}
 # ### The output grows along
 #
 # O is a sum with the same weights, so it can be rescaled by the same factor. There is a second way to say it.
-# Attend to some of the keys, and keep the output o with its **log-sum-exp**, lse = m + log l. Two such parts can be merged:
+# Attend to some of the keys, and keep the output o with its **log-sum-exp**, lse = m + log l. exp(lse) is the **mass** of a part. Two parts over different keys can be merged, weighted by their masses:
+#
+# $$o = \frac{\sum_i e^{lse_i}\, o_i}{\sum_i e^{lse_i}}, \qquad lse = \log \sum_i e^{lse_i}$$
 
 # %%
 from utils.attention.merge import merge_pair
@@ -132,7 +135,7 @@ o_merged, lse = merge_pair(np.array([[1.0]]), np.array([0.0]), np.array([[3.0]])
 print(f"masses exp(0) = 1 and exp(ln 3) = 3, so weights 1/4 and 3/4: o = {o_merged.item():.4f}, lse = {lse.item():.4f} = ln 4")
 
 # %% [markdown]
-# The merge is exact and its order does not matter. Keep it in mind: split-KV decoding and ring attention are this line.
+# The merge is exact and its order does not matter. Keep it in mind: split-KV decoding, below, rests on it.
 #
 # ### Tiles
 #
@@ -167,7 +170,7 @@ for name, tile, run in runs:
 #
 # ### Which loop is outside
 #
-# The two versions visit the same tiles in another order:
+# The two versions visit the tiles in another order. The picture shows a causal grid: a token sees no later one, so nothing is visible in the tiles above the diagonal.
 
 # %%
 from utils.widgets.ch46_flash_attention import two_orders
@@ -196,7 +199,7 @@ print(f"2023: {heads} heads × {N // 128} query tiles of 128 rows = {heads * N /
 #
 # ### The causal mask
 #
-# In a language model a token sees no later one. FlashAttention-2 skips tiles in which nothing is visible (the hatched ones above).
+# In a language model a token sees no later one. FlashAttention-2 skips tiles in which nothing is visible, the hatched ones in the picture of both orders.
 # It loads the tiles on the diagonal whole, and masks inside them. The saving is less than half:
 
 # %%
@@ -221,8 +224,11 @@ print(f"bottom right (flash): o = {flash.flash_forward(q1, k10, v10, 1, 4, causa
 #
 # The gradients need P. Storing it would bring the N² numbers back. Instead the forward pass saves one number a row, lse, and backward rebuilds each tile:
 #
-# $$P = e^{S - lse}, \qquad dV = P^T dO, \qquad dS = P \circ (dO\,V^T - D), \qquad D_i = \sum_c dO_{ic}\,O_{ic}$$
+# $$P = e^{S - lse}, \qquad dV = P^T dO, \qquad dP = dO\,V^T, \qquad D_i = \sum_c dO_{ic}\,O_{ic}$$
 #
+# $$dS = P \circ (dP - D), \qquad dQ = \frac{dS\,K}{\sqrt d}, \qquad dK = \frac{dS^T Q}{\sqrt d}$$
+#
+# Here S = Q·Kᵀ / √d, already divided by √d, and ∘ multiplies element by element.
 # D is there because softmax couples a row: a larger score makes all other weights of its row smaller.
 
 # %%
@@ -255,7 +261,7 @@ print(f"read K and V: {cache:,} elements; S and P, if stored: {scores:,}, or {sc
 #
 # ### When tiles are too small
 #
-# The gain comes from the size of the tiles. For long N the factor of `flash2` tends to 2·Br/d. Here it is for d = 64, and then a case that loses:
+# The gain comes from the size of the tiles. For long N the factor of `flash2` tends to 2·Br/d, where Br = `block_q`, the queries in a tile. Here it is for d = 64, and then a small case in which `flash1` loses to standard attention:
 
 # %%
 for br in (16, 32, 64, 128, 256):
@@ -268,12 +274,12 @@ for name in ("standard", "flash1", "flash2"):
 # %% [markdown]
 # ### Four versions
 #
-# | version | made for | new | reported, of the chip's dense peak |
+# | version | made for | new | reported speed (share of the chip's dense peak) |
 # |---|---|---|---|
 # | 1 (2022) | A100 | tiles, online softmax, recomputation | 25–40 % (the FA2 paper about FA1) |
 # | 2 (2023) | A100 | queries outside, work split over the sequence, fewer operations besides products | 50–73 % |
-# | 3 (2024) | H100 | asynchronous copies and products, softmax between them, FP8 | 740 TFLOP/s in FP16 |
-# | 4 (2026) | B200 | exp partly by polynomials, most rescalings left out, less shared-memory traffic | 1,605 TFLOP/s in BF16 |
+# | 3 (2024) | H100 | asynchronous copies and products, softmax between them, FP8 | 740 TFLOP/s in FP16 (75 %) |
+# | 4 (2026) | B200 | exp partly by polynomials, most rescalings left out, less shared-memory traffic | 1,605 TFLOP/s in BF16 (71 %) |
 
 # %%
 from utils.hardware.gpu_arch import GPUS
@@ -285,7 +291,7 @@ for version, gpu, dtype, reached in ((3, "H100 SXM", "fp16", 740), (4, "B200", "
 # %% [markdown]
 # ## See it
 #
-# ![A 16 × 16 score grid in tiles of 4 × 4 after ten tiles of a causal pass: 7 tiles computed, 3 hatched ones skipped, 8 rows finished. Beside it the traffic, 208 elements read and 40 written, and the scores of row 9 with the running maximum 2.15.](figure.svg)
+# ![A 16 × 16 score grid in tiles of 4 × 4 after ten tiles of a causal pass: 5 tiles computed, 5 hatched ones skipped, 8 rows finished. Beside it the traffic, 208 elements read and 40 written, and the scores of row 9 with the running maximum 2.15.](figure.svg)
 #
 # After 10 of 16 tiles, 208 elements were read and 40 written. 8 rows are final. Row 9 has seen 8 of its 10 keys: m = 2.15, l = 2.511. In the end 464 elements move; standard attention would move 1,280.
 #
@@ -312,7 +318,8 @@ traffic_map()
 # %% [markdown] about="online_softmax"
 # Find m = max(x) and l = Σ exp(x − m) in one pass.
 #
-# - `x` knows two things only: `len(x)`, and slices like `x[0:4]`. A slice is a float64 array.
+# - `x` is annotated as an array, but it is not a full one. It knows two things only: `len(x)`, and slices like `x[0:4]`. A slice is a float64 array.
+# - The last slice may run past the end, as with a list; it is then shorter.
 # - Read left to right, at most `block` scores at a time, and each score once. A second look raises an error, and so does a longer slice.
 # - Scores may be −inf (hidden keys), also whole blocks of them, also the first. Not all of them are −inf. Others may be as large as ±10,000.
 # - Return the pair (m, l).
@@ -371,10 +378,11 @@ check("46.merge_partials", merge_partials)
 #
 # - Return the pair (o, lse): o (Nq, dv) = softmax(q·kᵀ / √d)·v, and lse (Nq,) = the log of each row's Σ exp(score), natural logarithm.
 # - A tile has at most `block_q` queries and `block_k` keys. Block sizes need not divide Nq and Nk, and may be larger. dv may differ from d, and Nq from Nk.
-# - With `causal` there are at least as many keys as queries, aligned bottom right: query i stands at position Nk − Nq + i and sees the keys 0 to there. Tiles in which no key is visible must be skipped. (The check puts NaN into their values: a skipped tile can't pass it on.)
-# - No product of matrices may form more than `block_q` × `block_k` scores at once.
+# - With `causal` there are at least as many keys as queries, aligned bottom right: query i stands at position Nk − Nq + i and sees the keys 0 to there. Tiles in which no key is visible must be skipped. (The check puts NaN into the values of one key tile after another. A query tile that sees none of those keys must stay free of NaN.)
+# - No product of matrices may form more than `block_q` × `block_k` scores at once. `p @ v` does not count as scores (the check takes d and dv below both block sizes).
 # - Memory: with N = 1,500, d = dv = 4 and tiles of 8 × 256, 256 × 8 or 64 × 64, at most 1 MB may be allocated at the peak. All scores would take 18 MB.
-# - Inputs are float64 or float32, and scores may reach ±10,000. Leave the inputs unchanged.
+#   With NumPy this includes the returned arrays, and not the inputs. With torch the largest single tensor counts.
+# - Inputs are float64 or float32 (for float32 you may return either), and scores may reach ±10,000. Leave the inputs unchanged.
 # - NumPy or torch, as you like. Ready-made attention (such as `scaled_dot_product_attention`) fails the exercise: the check reads your code.
 #
 # For example q = [[1, 0], [0, 1], [1, 1]], k = [[1, 0], [0, 1], [0, 0]], v = [[1, 0], [0, 1], [1, 1]] with tiles of 2 × 2 give
@@ -463,7 +471,7 @@ check("46.attention_hbm_elements", attention_hbm_elements)
 # - `do` is the gradient of `o`, both (N, dv). `o` and `lse` come from the forward pass, which was causal if `causal` is set. There are as many queries as keys.
 # - Return the tuple (dq, dk, dv), arrays of the shapes of `q`, `k` and `v`, float64 as the inputs.
 # - A tile has at most `block_q` queries and `block_k` keys, and block sizes need not divide N.
-# - Memory: with N = 1,500, d = dv = 4 and tiles of 8 × 256, 256 × 8 or 64 × 64, at most 1 MB may be allocated at the peak.
+# - Memory: with N = 1,500, d = dv = 4 and tiles of 8 × 256, 256 × 8 or 64 × 64, at most 1 MB may be allocated at the peak, counted as in `flash_forward`.
 # - Leave the arguments unchanged. NumPy or torch, but no ready-made attention.
 #
 # For example q = k = v = do = [[1, 0], [0, 1]], tiles of 1 × 1, not causal: o = [[.669762, .330238], [.330238, .669762]], lse = [1.107940, 1.107940]
@@ -536,14 +544,14 @@ gpu_kernels()
 # | 1 | an A100 40GB has 108 × 192 KB = 20.25 MB of SRAM | holds, with fine print | 20.25 MiB of L1 and shared memory together; at most 164 KiB of a piece is shared memory (17.30 MiB in all). 40 MiB of L2 and 27 MiB of registers are left out |
 # | 2 | SRAM does 19 TB/s and HBM 1.5 TB/s, less than a tenth | depends | 8.2 % on the A100 40GB. The 19 TB/s are an estimate in the paper. H100, H200 and B200 have 3.35, 4.8 and 8 TB/s of HBM bandwidth |
 # | 3 | SRAM "computes fast", HBM "computes slowly" | wrong words | memories do not compute. They differ in bandwidth, latency and size |
-# | 4 | standard attention is memory-bound because N × N is read and written | holds | 4N² + 4Nd elements: at most d/2 FLOP per byte in FP16, against a ridge of 201 |
+# | 4 | standard attention is memory-bound because N × N is read and written | holds | 4N² + 4Nd elements: at most d/2 FLOP per byte in FP16, against a ridge of 201 FLOP per byte |
 # | 5 | approximate attention lowers FLOPs and not the time | depends | true where the bytes stay. Sliding windows, block-sparse FlashAttention and shared KV heads lower both |
 # | 6 | kernel fusion: load, compute on chip, store | holds | but fusion alone is not enough: softmax needs whole rows, hence online softmax |
 # | 7 | two extra statistics m and l decouple the softmax | holds | version 2 stores one of them, m + log l |
 # | 8 | blocks are computed in parallel, not one after another | depends | version 1: heads and batch in parallel, key tiles in turn. Version 2: query tiles as well. Keys of one query in parallel only in split-KV, with a merge |
 # | 9 | memory falls from O(N²) to O(N) | holds, incomplete | *extra* memory. FLOPs stay O(N²d), and with tiny tiles more bytes move than before |
 #
-# Rows 1, 4, 7 and 9 were computed above. Here are 2 and 5 in numbers:
+# Rows 1, 4, 7 and 9 were shown or computed above. Here are 2 and 5 in numbers, row 5 against causal attention without a window:
 
 # %%
 sram_tb_s = 19
@@ -553,10 +561,11 @@ print(f"row 2: {GPUS['A100 40GB'].mem_gb_s / 1000 / sram_tb_s:.1%} of {sram_tb_s
 
 # %%
 n, window, br = 16_384, 1_024, 128
-full = hbm.attention_hbm_elements(n, 64, br, 64, "flash2")
+full = hbm.attention_hbm_elements(n, 64, br, 64, "flash2", causal=True)
+mean_keys = (n + br) / 2  # what a causal query tile visits on average
 keys_per_tile = window + br  # a query tile and the window before it
 sliding = 2 * n * 64 + n + 2 * 64 * keys_per_tile * (n // br)
-print(f"row 5: a window of {window:,} at N = {n:,}: {n / keys_per_tile:.1f} times fewer FLOPs, {full / sliding:.1f} times fewer elements")
+print(f"row 5: a window of {window:,} at N = {n:,}: {mean_keys / keys_per_tile:.1f} times fewer FLOPs, {full / sliding:.1f} times fewer elements")
 
 # %% [markdown]
 # The paper's own table (Figure 2: GPT-2 medium, forward and backward, A100) is a good occasion to check a figure before quoting it:

@@ -347,7 +347,7 @@ merge_partials = Exercise(
         "Where the combined lse is −inf, put 0 in its place before you subtract: exp(−inf − 0) is 0.",
     ),
     worth_knowing="The merge is associative and commutative, so any tree of workers gives the same result. "
-                  "Flash-Decoding and ring attention rest on it.",
+                  "Flash-Decoding rests on it.",
 )
 
 

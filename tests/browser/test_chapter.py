@@ -4,6 +4,10 @@ import re
 
 import pytest
 
+from autograder import progress
+from autograder.judging import Judgement
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]  # one JupyterLab for all of them
 CHAPTER = "26_bf16_vs_fp16/26_bf16_vs_fp16.ipynb"
 TRUNCATES = '''def bf16_round(u32: np.ndarray) -> np.ndarray:
     """FP32 words (uint32, any shape) to BF16 words (uint16, same shape), nearest even."""
@@ -64,8 +68,14 @@ def test_a_learner_works_through_an_exercise(notebook):
     book.shot("6-validated")
     assert not book.errors
 
+    start = notebook("00_start_here.ipynb")
+    tile = start.run("chapter_map()").locator("a.agm-tile", has_text="bfloat16")
+    assert "1/5" in tile.inner_text()
 
-def test_the_start_page_shows_the_progress(notebook):
+
+def test_the_start_page_shows_the_progress(notebook, lab, monkeypatch):
+    monkeypatch.setenv("AUTOGRADER_DATA", str(lab[1].parent / "data"))
+    progress.record(Judgement("26.bf16_round", "right", 4.0, 4.0), "a")
     book = notebook("00_start_here.ipynb")
     output = book.run("chapter_map()")
     assert "1/5" in output.inner_text() and "of 54 chapters ready" in output.inner_text()
