@@ -12,7 +12,7 @@ BIN := .venv/bin
 lab: .venv/ready
 	@$(BIN)/autograder lab $(if $(PORT),--port $(PORT))
 
-test: .venv/ready-dev notebooks
+test: .venv/ready-dev
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 notebooks: .venv/ready
