@@ -13,7 +13,8 @@ lab: .venv/ready
 	@$(BIN)/autograder lab $(if $(PORT),--port $(PORT))
 
 test: .venv/ready-dev
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest tests/browser
+	@$(BIN)/pytest -n 2 --ignore=tests/browser
 
 notebooks: .venv/ready
 	@$(BIN)/autograder build

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import time
@@ -34,7 +35,7 @@ def lab(tmp_path_factory):
     home = tmp_path_factory.mktemp("lab")
     course = home / "course"
     shutil.copytree(ROOT / "course", course, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    port, token = choose_port(None), "a" * 40
+    port, token = choose_port(None), secrets.token_hex(20)
     line = [a if not a.startswith("--ServerApp.root_dir") else f"--ServerApp.root_dir={course}" for a in command(port)]
     line.append("--LabApp.expose_app_in_browser=True")
     env = {**os.environ, "JUPYTER_TOKEN": token, "AUTOGRADER_DATA": str(home / "data"), "HOME": str(home),

@@ -7,7 +7,7 @@ import pytest
 from autograder import progress
 from autograder.judging import Judgement
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]  # one JupyterLab for all of them
+pytestmark = pytest.mark.browser
 CHAPTER = "26_bf16_vs_fp16/26_bf16_vs_fp16.ipynb"
 TRUNCATES = '''def bf16_round(u32: np.ndarray) -> np.ndarray:
     """FP32 words (uint32, any shape) to BF16 words (uint16, same shape), nearest even."""
