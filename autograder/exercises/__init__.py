@@ -1,15 +1,40 @@
-"""What is asked in each chapter and how an answer is judged: `chNN_slug.py`, list `EXERCISES`."""
+"""What is asked in each chapter and how an answer is judged: `chNN_slug.py`, or a package of that name; list `EXERCISES`.
+
+`AUTOGRADER_PLUGINS` names further modules, separated by commas; the `register()` of each adds chapters
+of its own before the first look-up (the benchmarks' reference assignment comes in this way).
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 
 from ..chapters import CHAPTERS
 from ..exercise import Exercise
 
+_plugins: set[str] = set()
+
+
+def load_plugins() -> None:
+    """Call `register()` of each module in AUTOGRADER_PLUGINS, once a process.
+
+    KeyError with a sentence for a module that can't be imported or has no `register`.
+    """
+    for name in filter(None, map(str.strip, os.environ.get("AUTOGRADER_PLUGINS", "").split(","))):
+        if name in _plugins:
+            continue
+        try:
+            register = importlib.import_module(name).register
+        except (ImportError, AttributeError) as error:
+            raise KeyError(f"AUTOGRADER_PLUGINS names {name!r}, which can't be used ({error}): put its folder on "
+                           "PYTHONPATH, or take the name out") from error
+        _plugins.add(name)  # before the call, which may look exercises up itself
+        register()
+
 
 def chapter_exercises(number: str) -> list[Exercise]:
     """The exercises of a chapter in their order. KeyError if the chapter has none yet."""
+    load_plugins()
     chapter = CHAPTERS.get(number)
     name = f"{__name__}.ch{chapter.stem}" if chapter else ""
     try:

@@ -22,6 +22,7 @@ from .master import Cell, Master, MasterError, check_names, read_master
 SOURCE = ROOT / "build" / "source"
 STAMPS = ROOT / "build" / "stamps"
 PICTURES = ROOT / "solutions" / "pictures"
+EXERCISES = ROOT / "autograder" / "exercises"
 PRELUDE = """# Run this cell first: it brings the checks of this chapter.
 from autograder.check import check"""
 HIDDEN = """### BEGIN HIDDEN TESTS
@@ -84,10 +85,15 @@ def write_text(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def exercise_files(chapter: Chapter) -> list[Path]:
+    """The files that ask a chapter's exercises: all modules of its package, or its one module."""
+    package = EXERCISES / f"ch{chapter.stem}"
+    return sorted(package.glob("*.py")) or [package.with_suffix(".py")]
+
+
 def _inputs_digest(chapter: Chapter) -> str:
     here = Path(__file__).parent
-    exercises = here.parent / "exercises" / f"ch{chapter.stem}.py"
-    files = [chapter.master, exercises, PICTURES / f"{chapter.stem}.svg", here.parent / "cards.py",
+    files = [chapter.master, *exercise_files(chapter), PICTURES / f"{chapter.stem}.svg", here.parent / "cards.py",
              here.parent / "exercise.py", *sorted(here.glob("*.py"))]
     return _digest(b"\0".join(f.read_bytes() if f.exists() else b"" for f in files))
 
@@ -115,8 +121,8 @@ def _text(notebook: NotebookNode) -> str:
 def _check_against_exercises(master: Master, exercises: dict[str, Exercise]) -> None:
     for name, cell in master.solutions.items():
         if name not in exercises:
-            raise MasterError(f"{master.path}:{cell.line}: exercise {name!r} is not in autograder/exercises/"
-                              f"ch{master.path.stem}.py")
+            raise MasterError(f"{master.path}:{cell.line}: exercise {name!r} is not among the EXERCISES of "
+                              f"autograder/exercises/ch{master.path.stem}")
     check_names(master, {name for e in exercises.values() for name in e.names})
     for name in exercises:
         if name not in master.solutions:

@@ -2,12 +2,17 @@
 
 import ast
 import inspect
+import re
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 from autograder.chapters import CHAPTERS, ROOT
 from autograder.drill.questions import chapter_questions
 from autograder.exercises import chapter_exercises
+from autograder.notebooks import build
 from autograder.notebooks.master import read_master
 
 ORDER = ("numerics", "cost", "graphs", "attention", "networks", "hardware", "moe", "compression", "engines", "serving",
@@ -30,9 +35,51 @@ def imports_of(path):
 
 def test_each_chapter_has_the_same_name_everywhere(number):
     stem = CHAPTERS[number].stem
-    for path in (f"solutions/{stem}.py", f"autograder/exercises/ch{stem}.py", f"autograder/drill/questions/ch{stem}.py",
+    for path in (f"solutions/{stem}.py", f"autograder/drill/questions/ch{stem}.py",
                  f"course/{stem}/{stem}.ipynb", f"utils/widgets/ch{stem}.py", f"solutions/pictures/{stem}.svg"):
         assert (ROOT / path).exists(), path
+    exercises = ROOT / "autograder/exercises" / f"ch{stem}"
+    # A package would hide a module of its name, so only one of the two may be there.
+    assert (exercises / "__init__.py").exists() != exercises.with_suffix(".py").exists(), exercises
+
+
+def loaded_modules(number):
+    """The modules that a chapter's exercises come from, by what follows the chapter in their names."""
+    name = f"autograder.exercises.ch{CHAPTERS[number].stem}"
+    chapter_exercises(number)
+    return {n.removeprefix(name).lstrip("."): m for n, m in sys.modules.items() if n == name or n.startswith(f"{name}.")}
+
+
+def test_the_build_knows_every_file_of_the_exercises(number):
+    files = build.exercise_files(CHAPTERS[number])
+    assert sorted(files) == sorted(Path(m.__file__) for m in loaded_modules(number).values())
+
+
+def test_a_change_in_any_of_them_is_a_reason_to_build(number, tmp_path, monkeypatch):
+    copy = shutil.copytree(build.EXERCISES, tmp_path / "exercises", ignore=shutil.ignore_patterns("__pycache__"))
+    digests = [build._inputs_digest(CHAPTERS[number])]
+    monkeypatch.setattr(build, "EXERCISES", copy)
+    assert build._inputs_digest(CHAPTERS[number]) == digests[0]
+    for path in build.exercise_files(CHAPTERS[number]):
+        assert copy in path.parents
+        path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        digests.append(build._inputs_digest(CHAPTERS[number]))
+    assert len(set(digests)) == len(digests)
+
+
+def test_in_a_package_each_exercise_has_its_module(number):
+    modules = loaded_modules(number)
+    for exercise in chapter_exercises(number) if len(modules) > 1 else ():
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", exercise.name).lower()
+        assert name in modules and any(value is exercise for value in vars(modules[name]).values()), exercise.id
+    body = ast.parse(inspect.getsource(modules[""])).body
+    if len(modules) > 1:
+        assert [type(n) for n in body] == [ast.Expr, *[ast.ImportFrom] * (len(body) - 2), ast.Assign]
+
+
+def test_no_file_of_the_exercises_is_over_700_lines(number):
+    for path in build.exercise_files(CHAPTERS[number]):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 700, path
 
 
 def test_ids_carry_their_chapter(number):
