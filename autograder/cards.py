@@ -70,10 +70,18 @@ def _frame(judgement: Judgement, exercise: Exercise, state: str, tone: str, body
     )
 
 
+GROUP_WORDS = {"visible": "{} visible cases", "random": "{} more cases", "bad input": "{} inputs to refuse",
+               "limits": "{} limits"}
+
+
 def _all_right(judgement: Judgement) -> str:
-    shown = sum(row.group == "visible" for row in judgement.rows)
-    rest = [row.input for row in judgement.rows if row.group != "visible"]
-    return f"All {shown} visible cases" + "".join(f", {text}" for text in rest[:4]) + "."
+    rows = {group: [row for row in judgement.rows if row.group == group] for group in GROUP_WORDS}
+    told = []
+    for group, found in rows.items():
+        summed = len(found) == 1 and found[0].input[:1].isdigit() and found[0].expected == "all right"
+        if found:
+            told.append(found[0].input if summed else GROUP_WORDS[group].format(len(found)))
+    return f"All right: {', '.join(told)}."
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -67,13 +67,20 @@ def seed_for(exercise_id: str, secret: int | str | None) -> int:
 
 
 class Oracle:
-    """What is expected of an exercise under one seed, computed when it is first needed and kept."""
+    """What is expected of an exercise under one seed, computed when it is first needed and kept.
 
-    def __init__(self, exercise: Exercise, seed: int) -> None:
+    `like`: an oracle of the same exercise under another seed, with which it shares the outcomes of the cases that
+    are not drawn.
+    """
+
+    def __init__(self, exercise: Exercise, seed: int, like: Oracle | None = None) -> None:
         self.exercise = exercise
         groups = exercise.groups(seed)
         self.cases: list[tuple[str, Case]] = [(g, case) for g, cases in groups.items() for case in cases]
         self.questions = [exercise.question(case) for _, case in self.cases]
+        first = len(groups.get(VISIBLE, ())) + len(exercise.hidden)
+        self._drawn = range(first, first + len(groups.get(RANDOM, ())) - len(exercise.hidden))
+        self._fixed: dict[tuple[str, int, int], dict] = like._fixed if like is not None else {}
         self._outcomes: dict[tuple[str, int, int], dict] = {}
 
     def expected(self, i: int) -> dict:
@@ -88,9 +95,10 @@ class Oracle:
         return self._asked(misconception.tag, variant, misconception.variants[variant], i)
 
     def _asked(self, tag: str, variant: int, answer: Any, i: int) -> dict:
-        if (tag, variant, i) not in self._outcomes:
-            self._outcomes[tag, variant, i] = ask_here(answer, self.questions[i])
-        return self._outcomes[tag, variant, i]
+        kept = self._outcomes if i in self._drawn else self._fixed
+        if (tag, variant, i) not in kept:
+            kept[tag, variant, i] = ask_here(answer, self.questions[i])
+        return kept[tag, variant, i]
 
     def differs(self, i: int, outcome: dict) -> str | None:
         """How `outcome` differs from what is expected in case `i`; None if it does not."""
@@ -171,6 +179,8 @@ def describe_input(exercise: Exercise, case: Case) -> str:
 # --- the verdict ------------------------------------------------------------------------------
 
 _oracles: OrderedDict[tuple[str, int], Oracle] = OrderedDict()
+_latest: dict[str, Oracle] = {}
+KEPT_ORACLES = 64
 
 
 def oracle_for(exercise: Exercise, seed: int) -> Oracle:
@@ -178,8 +188,10 @@ def oracle_for(exercise: Exercise, seed: int) -> Oracle:
     key = (exercise.id, seed)
     kept = _oracles.get(key)
     if kept is None or kept.exercise is not exercise:
-        _oracles[key] = Oracle(exercise, seed)
-        while len(_oracles) > 16:
+        like = _latest.get(exercise.id)
+        _oracles[key] = Oracle(exercise, seed, like if like is not None and like.exercise is exercise else None)
+        _latest[exercise.id] = _oracles[key]
+        while len(_oracles) > KEPT_ORACLES:
             _oracles.popitem(last=False)
     _oracles.move_to_end(key)
     return _oracles[key]
@@ -200,14 +212,15 @@ def judge_answer(exercise: Exercise, ask: Asker, seed: int, source: str = "") ->
     tag, title, message = (None, "", exercise.worth_knowing) if passed else _explain(
         oracle, outcomes, found, forbidden)
     return Judgement(
-        exercise.id, RIGHT if passed else WRONG, _points(exercise, groups, passed, forbidden),
+        exercise.id, RIGHT if passed else WRONG,
+        _points(exercise, groups, passed, forbidden, _any_right(oracle, found)),
         exercise.points, tag, title, message, tuple(_rows(oracle, outcomes, found)), groups,
         next((o["printed"] for o in outcomes if o.get("printed")), ""),
         sum(o.get("seconds", 0.0) for o in outcomes),
     )
 
 
-_ENDS = ("TimeLimit", "KeyboardInterrupt", "NotRun")
+_ENDS = ("TimeLimit", "KeyboardInterrupt", "AnswerGone", "NotRun")
 
 
 def _ask_all(oracle: Oracle, ask: Asker) -> list[dict]:
@@ -232,16 +245,24 @@ def _forbidden(exercise: Exercise, source: str) -> str | None:
         return None
 
 
-def _points(exercise: Exercise, groups: dict[str, bool], passed: bool, forbidden: str | None) -> float:
+def _any_right(oracle: Oracle, found: list[str | None]) -> bool:
+    """Whether a random case is right, or the exercise draws none."""
+    random = [f for (group, _), f in zip(oracle.cases, found) if group == RANDOM]
+    return not random or None in random
+
+
+def _points(exercise: Exercise, groups: dict[str, bool], passed: bool, forbidden: str | None,
+            any_random_right: bool) -> float:
     """The share of groups passed. Refusing bad input earns nothing where the visible cases fail, and a
-    count earns nothing where a value is wrong."""
+    count earns nothing where a value is wrong. Visible cases earn nothing where every random one is wrong:
+    their answers are printed in the notebook."""
     if passed:
         return float(exercise.points)
     if forbidden is not None:
         return 0.0
     earned = dict(groups)
-    if not groups.get(VISIBLE, False):
-        earned[BAD_INPUT] = earned[LIMITS] = earned[RANDOM] = False
+    if not groups.get(VISIBLE, False) or not any_random_right:
+        earned[VISIBLE] = earned[BAD_INPUT] = earned[LIMITS] = earned[RANDOM] = False
     if not groups.get(RANDOM, True):
         earned[LIMITS] = False
     share = sum(bool(earned[g]) for g in groups) / len(groups)
@@ -315,6 +336,9 @@ def _generic(oracle: Oracle, outcomes: list[dict], found: list[str | None]) -> t
                 f"{error['message']} on {oracle.input(first)}. Which loop's condition never becomes false?")
         if error["types"][0] == "KeyboardInterrupt":
             return "Interrupted.", f"The check was stopped while it ran {oracle.input(first)}."
+        if error["types"][0] == "AnswerGone":
+            asked = f"The check was asking {oracle.input(first)}"
+            return "Your code ended its own process.", f"{asked}: {error['message']}."
         if error["types"][0] == "ProbeError":
             return "This cannot be checked.", f"{error['message']}."
         if not oracle.exercise.must_raise(*oracle.cases[first]):

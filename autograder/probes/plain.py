@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ MAX_DEPTH = 24
 MAX_ITEMS = 2_000_000
 MAX_BYTES = 64 * 2**20
 ARRAY_KINDS = "biufc"
+MAX_INT_BITS = 14_000  # Python writes integers of up to 4,300 digits
+_DTYPE = re.compile(r"[<>|=]?[biufc][0-9]{1,2}")
 
 
 class PlainError(ValueError):
@@ -51,7 +54,9 @@ class _Copier:
         if self.items > MAX_ITEMS:
             return Opaque("large value", f"more than {MAX_ITEMS:,} items")
         kind = type(value)
-        if value is None or kind in (bool, int, float, complex, str, bytes, Opaque):
+        if kind is int:
+            return _bounded(value)
+        if value is None or kind in (bool, float, complex, str, bytes, Opaque):
             return value
         if kind is np.ndarray or isinstance(value, np.ndarray):
             return self.array(value, depth)
@@ -72,16 +77,12 @@ class _Copier:
             return self.tensor(value, torch)
         for base in (bool, int, float, str, bytes):
             if isinstance(value, base):
-                return base.__new__(base, base.__str__(value)) if base is str else base(_raw(value, base))
+                return base.__new__(base, base.__str__(value)) if base is str else _bounded(base(_raw(value, base)))
         return Opaque(getattr(kind, "__name__", "object"))
 
     def key(self, key: Any) -> Any:
         plain = self.scalar(key) if isinstance(key, np.generic) else key
-        if type(plain) in (str, int, bool, float, type(None)):
-            return plain
-        if type(plain) is tuple and all(type(k) in (str, int, bool, float) for k in plain):
-            return plain
-        return f"<{type(key).__name__}>"
+        return plain if _is_key(plain) else f"<{type(key).__name__}>"
 
     def array(self, value: np.ndarray, depth: int) -> Any:
         base = np.ndarray.view(value, np.ndarray)
@@ -111,6 +112,19 @@ class _Copier:
         if tensor.dtype not in _numpy_dtypes(torch):
             tensor = tensor.float()
         return np.array(tensor.numpy(), copy=True, order="C")
+
+
+def _bounded(value: Any) -> Any:
+    if type(value) is int and value.bit_length() > MAX_INT_BITS:
+        return Opaque("int", f"of more than {MAX_INT_BITS:,} bits")
+    return value
+
+
+def _is_key(key: Any) -> bool:
+    """Whether a plain dict may have this key."""
+    if type(key) is tuple:
+        return all(type(k) is not tuple and k is not None and _is_key(k) for k in key)
+    return type(key) in (str, bool, float, type(None)) or (type(key) is int and key.bit_length() <= MAX_INT_BITS)
 
 
 def _numpy_dtypes(torch: Any) -> set:
@@ -155,6 +169,11 @@ def unpack(message: bytes) -> Any:
     if reader.at != len(reader.raw):
         raise PlainError("the message has bytes left over")
     return value
+
+
+def _whole(text: str) -> str:
+    """The text without lone surrogates: no file and no database takes one."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _refuse_constant(name: str) -> None:
@@ -207,6 +226,8 @@ class _Reader:
             raise PlainError("the message is nested too deep or has too many items")
         if isinstance(tree, list):
             return [self.untag(item, depth + 1) for item in tree]
+        if isinstance(tree, str):
+            return _whole(tree)
         if not isinstance(tree, dict):
             return tree
         if len(tree) != 1:
@@ -221,6 +242,8 @@ class _Reader:
 
     def tagged(self, tag: str, body: Any, depth: int) -> Any:
         if tag == "i":
+            if len(body) > MAX_INT_BITS // 4 + 4:
+                raise PlainError("an integer is too large")
             return int(body, 16)
         if tag == "f":
             return float.fromhex(body)
@@ -231,17 +254,24 @@ class _Reader:
         if tag == "t":
             return tuple(self.untag(item, depth + 1) for item in body)
         if tag == "d":
-            return {self.untag(k, depth + 1): self.untag(v, depth + 1) for k, v in body}
+            return {self.key(k, depth + 1): self.untag(v, depth + 1) for k, v in body}
         if tag == "o":
-            return Opaque(str(body[0])[:100], str(body[1])[:200])
+            return Opaque(_whole(str(body[0])[:100]), _whole(str(body[1])[:200]))
         if tag == "a":
             return self.array(*body)
         raise PlainError(f"{tag!r} is not a tag")
 
+    def key(self, tree: Any, depth: int) -> Any:
+        key = self.untag(tree, depth)
+        if not _is_key(key):
+            raise PlainError(f"a {type(key).__name__} is no key of a plain dict")
+        return key
+
     def array(self, dtype: str, shape: list[int]) -> np.ndarray:
+        # NumPy parses a dtype's name as a small language, whose errors are of many kinds.
+        if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype) or len(shape) > 32:
+            raise PlainError(f"arrays of dtype {dtype!r:.40} are not plain data")
         kind = np.dtype(dtype)
-        if kind.kind not in ARRAY_KINDS or kind.hasobject or len(shape) > 32:
-            raise PlainError(f"arrays of dtype {dtype!r} are not plain data")
         if any(type(n) is not int or n < 0 for n in shape):
             raise PlainError("an array has a malformed shape")
         raw = self.take(math.prod(shape) * kind.itemsize)

@@ -1,15 +1,18 @@
 """A process that holds one answer and replies to questions with plain data.
 
-Run as a script from a folder that holds this package alone (see `autograder.remote`). Over its
-standard input come messages of `plain.pack`, each behind 4 bytes of length: first
-`{"cells": [source, …], "names": [name, …]}`, then questions; each is replied to with one message.
-The answer's own output goes to a sink: descriptors 1 and 2 are pointed away before its cells run.
+Messages are those of `plain.pack`, each behind 4 bytes of length; each is replied to with one:
+`{"run": source, "number": n}` runs a cell and gives `{"error": … or None}`;
+`{"names": [name, …], "ask": question}` puts a question to what the cells bound to these names and gives its
+outcome. A message's "id", which nobody can guess, comes back with its reply. The answer's own output goes to a
+sink: descriptors 1 and 2 are pointed away before its cells run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from .ask import answer_file, ask, describe_error
@@ -43,31 +46,48 @@ def _read_exactly(stream: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
-def run_cells(cells: list[str]) -> tuple[dict, dict | None]:
-    """Run the cells in one fresh namespace; (namespace, the error of the first that failed or None)."""
-    namespace: dict = {"__name__": "__main__"}
-    for number, source in enumerate(cells):
+class Cells:
+    """The cells of a submission in one fresh namespace.
+
+    `transform` turns a cell's text into Python first, where it may hold IPython's magics.
+    """
+
+    def __init__(self, names: dict[str, Any] | None = None, transform: Callable[[str], str] | None = None) -> None:
+        self.namespace: dict[str, Any] = {"__name__": "__main__", **(names or {})}
+        self.transform = transform or (lambda source: source)
+
+    def run(self, source: str, number: int) -> dict | None:
+        """Run one cell; the error it ended in, or None. What it prints is dropped."""
         try:
-            exec(compile(source, answer_file(number, source), "exec"), namespace)
+            code = self.transform(source)
+            exec(compile(code, answer_file(number, code), "exec"), self.namespace)
         except BaseException as error:
-            return namespace, describe_error(error)
-    return namespace, None
+            return describe_error(error)
+        return None
+
+    def ask(self, names: list[str], question: dict) -> dict:
+        """Put a question to what the names are bound to; one that is missing is an error outcome."""
+        for name in names:
+            if name not in self.namespace:
+                told = describe_error(NameError(f"the name {name!r} is not defined"))
+                return {"error": told, "printed": "", "seconds": 0.0, "missing": name}
+        bound = [self.namespace[name] for name in names]
+        return _packable(ask(bound[0] if len(bound) == 1 else tuple(bound), question))
 
 
-def serve(questions: BinaryIO, replies: BinaryIO) -> None:
-    """Take the cells, then reply to questions until the stream ends."""
-    start = read_message(questions)
-    namespace, error = run_cells(start["cells"])
-    names = start["names"]
-    missing = [name for name in names if name not in namespace]
-    write_message(replies, {"error": error, "missing": missing})
-    answer = None if missing else namespace[names[0]] if len(names) == 1 else tuple(namespace[n] for n in names)
+def serve(questions: BinaryIO, replies: BinaryIO, cells: Cells | None = None) -> None:
+    """Reply to messages until the stream ends."""
+    cells = cells or Cells()
     while True:
         try:
-            question = read_message(questions)
+            message = read_message(questions)
         except EOFError:
             return
-        write_message(replies, _packable(ask(answer, question)))
+        if "run" in message:
+            reply = {"error": cells.run(message["run"], message["number"])}
+        else:
+            reply = cells.ask(message["names"], message["ask"])
+        write_message(replies, {**reply, "id": message.get("id")})
 
 
 def _packable(outcome: dict) -> dict:
@@ -85,4 +105,5 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    serve(questions, replies)
+    with contextlib.suppress(BrokenPipeError):
+        serve(questions, replies)
