@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Literal
@@ -102,24 +100,13 @@ def run_sdpa(n: int, backend: Literal["math", "flash", "cudnn"], *, heads: int =
     return KernelRun(backend, n, device, allocated, median(times_ms))
 
 
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Close the standard error's file for a moment: the profiler's C++ library announces itself there."""
-    saved, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nothing)
-
-
 def _cpu_allocated_bytes(call: Callable[[], None]) -> int:
     """Sum of all allocations of torch operators, as the profiler saw them."""
     from torch.profiler import ProfilerActivity, profile
 
-    with _quiet_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as prof:
+    from utils.cost.live_tensors import quiet_stderr
+
+    with quiet_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as prof:
         call()
     return sum(max(0, event.self_cpu_memory_usage) for event in prof.events())
 

@@ -1,4 +1,8 @@
-"""Latency: percentiles, summaries, and a clock that can be replaced in a test."""
+"""Latency: percentiles, summaries, lost samples, and a clock that can be replaced in a test.
+
+`utils.cost.tail` says how many samples a percentile needs; `utils.cost.rates` does the arithmetic of batches,
+pipelines and tokens. Both can be had from here.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,24 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from utils.cost.checks import positive
+from utils.cost.rates import (
+    LLMLatency,
+    PipelineRate,
+    capacity,
+    llm_latency,
+    pipeline_rate,
+    tpot_from_timestamps,
+)
+from utils.cost.tail import fanout_tail, mlperf_round, percentile_ci, queries_needed, samples_for_percentile
+
+__all__ = [
+    "LLMLatency", "LatencySummary", "PipelineRate", "capacity", "fanout_tail", "hdr_backfill", "llm_latency",
+    "mlperf_round", "percentile", "percentile_ci", "percentile_linear", "pipeline_rate", "queries_needed",
+    "samples_for_percentile", "summarise_latency", "summarize", "time_callable", "time_interleaved",
+    "tpot_from_timestamps", "undo_omission",
+]
 
 NS_PER_MS = 1e6
 
@@ -35,9 +57,11 @@ class LatencySummary:
 def percentile(samples: ArrayLike, q: float) -> float:
     """The q-th percentile by nearest rank: the ceil(q n / 100)-th smallest sample, always one that was observed.
 
-    This is the convention of MLPerf and HdrHistogram and equals NumPy's `method="inverted_cdf"`,
-    except that q is taken as the decimal that it prints: 99.9 % of 1000 samples is rank 999, where
-    binary rounding makes NumPy answer 1000. Raises ValueError for no samples or q outside (0, 100].
+    This is the convention of HdrHistogram and equals NumPy's `method="inverted_cdf"`, except that q is
+    taken as the decimal that it prints: 99.9 % of 1000 samples is rank 999, where binary rounding makes
+    NumPy answer 1000. MLPerf's load generator (loadgen/results.cc) takes the sample at index
+    int(n q / 100), which is the next one where n q / 100 is whole.
+    Raises ValueError for no samples or q outside (0, 100].
 
     >>> percentile([3, 1, 2, 10], 50)
     2.0
@@ -74,6 +98,43 @@ def summarize(samples_ms: ArrayLike, wall_s: float | None = None) -> LatencySumm
     p50, p90, p95, p99 = (percentile(ordered, q) for q in (50, 90, 95, 99))
     mean, top = float(ordered.mean()), float(ordered[-1])
     return LatencySummary(len(ordered), mean, p50, p90, p95, p99, top, len(ordered) / wall)
+
+
+def summarise_latency(samples_ms: list[float], warmup: int) -> dict:
+    """Nearest-rank p50, p90, p99, mean and max of the samples after the first `warmup`, in the order measured.
+
+    Raises ValueError if no sample is left.
+    """
+    if warmup < 0:
+        raise ValueError(f"warmup must be at least 0, got {warmup}")
+    kept = summarize(samples_ms[warmup:], 1.0)
+    return {"p50": kept.p50_ms, "p90": kept.p90_ms, "p99": kept.p99_ms, "mean": kept.mean_ms, "max": kept.max_ms}
+
+
+def hdr_backfill(samples_ms: ArrayLike, interval_ms: float) -> np.ndarray:
+    """The samples, followed by those that a client which waits for its answers has left out.
+
+    A client that should send every `interval_ms` sends nothing during a stall. For each sample v above the interval
+    the requests that were due meanwhile are put in: v - interval, v - 2 interval, … while at least the interval
+    (HdrHistogram's recordValueWithExpectedInterval). Samples timed from their schedule need no correction and must
+    not get one. Raises ValueError for an interval that is not positive.
+
+    >>> hdr_backfill([1, 35], 10).tolist()
+    [1.0, 35.0, 25.0, 15.0]
+    """
+    positive(interval_ms=interval_ms)
+    found = [float(v) for v in np.asarray(samples_ms, dtype=np.float64).ravel()]
+    for v in tuple(found):
+        missing = v - interval_ms
+        while missing >= interval_ms:
+            found.append(missing)
+            missing -= interval_ms
+    return np.array(found)  # (n + missing,)
+
+
+def undo_omission(samples_ms: list[float], interval_ms: float) -> list[float]:
+    """The samples with those that a stall kept from being sent, as a list in any order."""
+    return hdr_backfill(samples_ms, interval_ms).tolist()
 
 
 def time_callable(
