@@ -17,9 +17,12 @@ from rich.progress import track
 from rich.table import Table
 
 from .chapters import CHAPTERS, Chapter, find_chapters
+from .classroom.commands import classroom_app
+from .grading import command as grading
 
 app = typer.Typer(help="The course on model deployment and inference optimisation: build, check, measure.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(classroom_app, name="classroom")
 out, err = Console(), Console(stderr=True)
 
 Chapters = Annotated[list[str] | None, typer.Argument(metavar="[NN …]", help="Chapter numbers; all if none is given.")]
@@ -31,6 +34,7 @@ def told(command: Callable) -> Callable:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        from .grading.course import CourseError
         from .lab import LabError
         from .notebooks.master import MasterError
         from .progress import ProgressError
@@ -41,7 +45,7 @@ def told(command: Callable) -> Callable:
         except MasterError as error:
             err.print(f"[red]✗[/red] {error}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
-        except (KeyError, LabError, ProgressError, ResetError, OSError) as error:
+        except (KeyError, CourseError, LabError, ProgressError, ResetError, OSError) as error:
             sentence = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
             err.print(f"[red]✗[/red] {sentence}", highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
@@ -203,6 +207,13 @@ def reset(exercise: Annotated[str, typer.Argument(metavar="NN.id", help="An exer
     kept = reset_exercise(exercise, notebook)
     out.print(f"✓ {exercise} is as it was handed out. Your answer is kept in {kept}", highlight=False, soft_wrap=True)
     out.print("If the notebook is open in JupyterLab: File → Reload Notebook from Disk.", highlight=False)
+
+
+@app.command()
+@told
+@wraps(grading.grade)
+def grade(*args: Any, **kwargs: Any) -> None:
+    grading.grade(*args, **kwargs)
 
 
 def main() -> None:

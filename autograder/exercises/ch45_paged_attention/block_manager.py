@@ -285,6 +285,8 @@ def _step_text(step: Sequence) -> str:
 
 def _same_story(case: Case, expected: list[dict], got: list[dict]) -> str | None:
     """The first step after which two traces differ, in words."""
+    if len(got) != len(expected):
+        return f"the trace has {len(got)} steps, expected {len(expected)}"
     for i, (step, e, g) in enumerate(zip(case.kwargs["script"], expected, got), 1):
         where = f"step {i}, {_step_text(step)}: "
         if exact()(e["did"], g["did"]):
