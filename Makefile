@@ -14,7 +14,7 @@ lab: .venv/ready
 
 test: .venv/ready-dev
 	@$(BIN)/pytest tests/browser
-	@$(BIN)/pytest -n 2 --ignore=tests/browser
+	@$(BIN)/pytest -n 2 --dist worksteal --ignore=tests/browser
 
 notebooks: .venv/ready
 	@$(BIN)/autograder build

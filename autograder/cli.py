@@ -43,11 +43,11 @@ def told(command: Callable) -> Callable:
         try:
             return command(*args, **kwargs)
         except MasterError as error:
-            err.print(f"[red]✗[/red] {error}", highlight=False, soft_wrap=True)
+            err.print(f"[red]✗[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
         except (KeyError, CourseError, LabError, ProgressError, ResetError, OSError) as error:
             sentence = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-            err.print(f"[red]✗[/red] {sentence}", highlight=False, soft_wrap=True)
+            err.print(f"[red]✗[/red] {escape(str(sentence))}", highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
 
     return run

@@ -92,6 +92,6 @@ def test_what_was_released_and_handed_in(tmp_path):
     (tmp_path / "submitted" / "file").mkdir()
     (tmp_path / "submitted" / "file" / "12_flops").write_text("a file")
     found = course.submissions("12_flops")
-    assert list(found) == ["ann", "anna bell", "bob", "x[1]"]
+    assert list(found) == ["ann", "anna bell", "bob", "eve", "x[1]"]  # a link gets a row, with the reason why not
     assert all(path == tmp_path / "submitted" / s / "12_flops" for s, path in found.items())
     assert course.submissions("13_none") == {}
