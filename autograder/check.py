@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from . import progress
 from .cards import card_html, card_text
 from .exercise import Exercise
-from .exercises import find_exercise
+from .exercises import chapter_exercises, find_exercise
 from .judging import Judgement, judge_answer, seed_for
-from .probes.ask import ask
+from .probes.ask import ask, is_learners
 from .probes.common import source as source_of
 
 MISSES_BEFORE_SOLUTION = 3
@@ -62,6 +65,7 @@ def check(exercise_id: str, *answer: Any, seed: int | str | None = None) -> Scor
     one = answer[0] if len(answer) == 1 else tuple(answer)
     judgement = judge(exercise_id, one, seed)
     attempt, misses, notice = _recorded(judgement, answer)
+    notice = " ".join(filter(None, (notice, elsewhere_notice(exercise, answer))))
     validating = os.environ.get("NBGRADER_EXECUTION") == "validate"
     if not in_notebook() or (validating and not judgement.passed):
         text = card_text(judgement, exercise, attempt=attempt)
@@ -72,6 +76,42 @@ def check(exercise_id: str, *answer: Any, seed: int | str | None = None) -> Scor
     solution = solution_source(exercise) if misses >= MISSES_BEFORE_SOLUTION and not judgement.passed else ""
     card = card_html(judgement, exercise, attempt=attempt, solution=solution, notice=notice)
     return Score(judgement.points, card)
+
+
+def elsewhere_notice(exercise: Exercise, answer: tuple) -> str:
+    """A sentence if the answer needs what its own cell does not hold; "" if it does not.
+
+    Where a class is graded, set-up cells and answers alone are run: a function of another cell, or of the course's
+    own packages, is not there.
+    """
+    answers = {name for other in chapter_exercises(exercise.chapter) for name in other.names}
+    found = sorted({name for part in answer for name in _used_elsewhere(part)} - answers)
+    if not found:
+        return ""
+    told = ", ".join(f"`{name}`" for name in found)
+    return (f"Your answer uses {told}, which another cell brings in. When a class is graded, only this cell and the "
+            "set-up are run: put what it needs into this cell.")
+
+
+def _used_elsewhere(part: Any) -> Iterator[str]:
+    """Names of functions and classes that an answer uses and that another cell, or `utils`, defines."""
+    functions = [f for f in vars(part).values() if inspect.isfunction(f)] if inspect.isclass(part) else [part]
+    for function in filter(inspect.isfunction, map(inspect.unwrap, filter(callable, functions))):
+        own = function.__code__.co_filename
+        for name in _names(function.__code__):
+            value = function.__globals__.get(name)
+            if not inspect.isfunction(value) and not inspect.isclass(value):
+                continue
+            sources = [value] if inspect.isfunction(value) else filter(inspect.isfunction, vars(value).values())
+            cells = {f.__code__.co_filename for f in sources if is_learners(f.__code__.co_filename)}
+            if (cells and own not in cells) or (value.__module__ or "").split(".")[0] in ("utils", "autograder"):
+                yield name
+
+
+def _names(code: CodeType) -> set[str]:
+    """The names that a code object and those inside it look up."""
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return set(code.co_names).union(*map(_names, inner))
 
 
 def in_notebook() -> bool:

@@ -58,7 +58,7 @@ for groups, name in ((1, "full"), (256, "depthwise")):
 #
 # Here is the machine that you sit at, on one thread. Peak: a matrix product. Bandwidth: a copy. Launch: an addition of two single numbers.
 
-# %%
+# %% experiment
 from utils.cost.speed_experiment import host_device
 from utils.widgets.ch07_inference_speed_factors import host_line
 

@@ -2,7 +2,7 @@
 
 Canvas (`lib/content_zipper.rb` of canvas-lms): `sortablename[_LATE]_USER_FILE_original`, the name in lower
 case without blanks and commas; FILE is the number of the uploaded file and grows with every upload.
-Anonymous marking: `[LATE_]anon_XXXXX_FILE_original`. Canvas puts `-1`, `-2` behind the name of a file
+Anonymous marking: `[LATE_]anon_CODE_FILE_original`. Canvas puts `-1`, `-2` behind the name of a file
 that was handed in again.
 Moodle (`mod/assign/classes/downloader.php`): folders `Full Name_NUMBER_assignsubmission_file[_]/original`, or,
 when folders are switched off, `Full Name_NUMBER_assignsubmission_file_original`. NUMBER is the participant

@@ -29,10 +29,9 @@ from typing import Any
 
 from ..probes.plain import PlainError, pack, unpack
 from ..remote import Gone, Remote, answered, copy_probes, plain_environment, site_folders
-from .inside import folders
+from .inside import LANDLOCK, LIMITS, SCRATCH, SECCOMP, SPACES, folders
 from .syscalls import compile_filter
 
-SPACES, SCRATCH, LANDLOCK, SECCOMP, LIMITS = "namespaces", "private scratch", "landlock", "seccomp", "limits"
 BUBBLEWRAP = "bubblewrap"
 PREFIX = "grading-"
 MAX_REPLY = 16 * 2**20

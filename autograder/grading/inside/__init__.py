@@ -3,3 +3,6 @@
 Copied alone, beside the probes, into the fork server's folder. Standard library only; nothing here knows an
 exercise, a reference, a seed or another submission.
 """
+
+# The walls that a child puts up itself, as results name them.
+SPACES, SCRATCH, LANDLOCK, SECCOMP, LIMITS = "namespaces", "private scratch", "landlock", "seccomp", "limits"

@@ -20,17 +20,15 @@ from typing import Any
 
 from probes import serve as serving
 
-from . import folders, walls
+from . import LANDLOCK, LIMITS, SCRATCH, SECCOMP, SPACES, folders, walls
 
-SPACES, SCRATCH, LANDLOCK, SECCOMP, LIMITS = "namespaces", "private scratch", "landlock", "seccomp", "limits"
-ALL_WALLS = (SPACES, SCRATCH, LANDLOCK, SECCOMP, LIMITS)
 TICK_S = 0.2
 
 
 @dataclass(frozen=True)
 class House:
     """What all sandboxes of a fork server share. read: paths that may be read; scratch: the folder in which a
-    submission may write; walls: which of ALL_WALLS every child has to put up."""
+    submission may write; walls: those of `inside` that every child has to put up."""
 
     read: list[str]
     scratch: str
