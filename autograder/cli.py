@@ -20,6 +20,10 @@ from .chapters import CHAPTERS, Chapter, find_chapters
 from .classroom.commands import classroom_app
 from .grading import command as grading
 
+# jsonschema compiles a grammar for its check of "iri" when it finds this package: a second of every command that
+# reads a notebook, and no notebook's schema has an "iri".
+sys.modules.setdefault("rfc3987_syntax", None)
+
 app = typer.Typer(help="The course on model deployment and inference optimisation: build, check, measure.",
                   no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(classroom_app, name="classroom")

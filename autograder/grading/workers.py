@@ -191,10 +191,7 @@ class LocalPool:
             self.workers.append(_Worker(self))  # one by one: each closes the driver's ends of those before it
         while True:
             for worker in self.workers:
-                if worker.task is None:
-                    task = waiting.popleft() if waiting else next((_Task(s) for s in source), None)
-                    if task is not None:
-                        worker.send(task)
+                self._feed(worker, waiting, source)
             busy = [w for w in self.workers if w.task is not None]
             if not busy:
                 return
@@ -203,9 +200,19 @@ class LocalPool:
                 if time.monotonic() - worker.since > late:
                     os.kill(worker.pid, signal.SIGKILL)
             for worker in _readable(busy):
+                if worker not in self.workers:  # replaced a moment ago with the fork server: its task waits again
+                    continue
                 graded = self._received(worker, waiting)
                 if graded is not None:
+                    self._feed(worker, waiting, source)  # it works on while the driver records this one
                     yield graded
+
+    def _feed(self, worker: _Worker, waiting: deque[_Task], source: Iterator[Submission]) -> None:
+        """Give a worker that has nothing to do the next submission, if there is one."""
+        if worker.task is None and worker in self.workers:
+            task = waiting.popleft() if waiting else next((_Task(s) for s in source), None)
+            if task is not None:
+                worker.send(task)
 
     def _received(self, worker: _Worker, waiting: deque[_Task]) -> Graded | None:
         """What a worker sent; None when its submission has to be graded again."""
@@ -269,6 +276,8 @@ def prepare(assignments: Iterable[Assignment]) -> None:
                 find_exercise(asked.exercise)
     torch = sys.modules.get("torch")
     if torch is not None:
+        import torch._dynamo  # a second that the first optimizer would cost each worker
+
         torch.set_num_threads(1)
     from threadpoolctl import threadpool_limits
 
