@@ -70,8 +70,11 @@ def _frame(judgement: Judgement, exercise: Exercise, state: str, tone: str, body
     )
 
 
-GROUP_WORDS = {"visible": "{} visible cases", "random": "{} more cases", "bad input": "{} inputs to refuse",
-               "limits": "{} limits"}
+GROUP_WORDS = {  # one, several
+    "visible": ("1 visible case", "{} visible cases"), "random": ("1 more case", "{} more cases"),
+    "bad input": ("1 input to refuse", "{} inputs to refuse"),
+    "limits": ("1 limit on memory or work", "{} limits on memory or work"),
+}
 
 
 def _all_right(judgement: Judgement) -> str:
@@ -80,7 +83,7 @@ def _all_right(judgement: Judgement) -> str:
     for group, found in rows.items():
         summed = len(found) == 1 and found[0].input[:1].isdigit() and found[0].expected == "all right"
         if found:
-            told.append(found[0].input if summed else GROUP_WORDS[group].format(len(found)))
+            told.append(found[0].input if summed else GROUP_WORDS[group][len(found) > 1].format(len(found)))
     return f"All right: {', '.join(told)}."
 
 

@@ -401,7 +401,9 @@ def _row(oracle: Oracle, i: int, outcome: dict, found: str | None) -> Row:
 def _summary(oracle: Oracle, group: str, indices: list[int], outcomes: list[dict],
              found: list[str | None]) -> Row:
     wrong = [i for i in indices if found[i] is not None]
-    name = {RANDOM: "more cases", BAD_INPUT: "inputs to refuse"}.get(group, "cases")
+    one, many = {RANDOM: ("more case", "more cases"), BAD_INPUT: ("input to refuse", "inputs to refuse")}.get(
+        group, ("case", "cases"))
+    name = one if len(indices) == 1 else many
     if not wrong:
         return Row(group, f"{len(indices)} {name}", "all right", "all right", True)
     row = _row(oracle, wrong[0], outcomes[wrong[0]], found[wrong[0]])

@@ -1,31 +1,29 @@
-"""When tensors live and how many bytes that takes at the worst moment.
+"""When tensors live, in which order operators run, and where tensors lie: activation memory in one place.
+
+This module only gathers names; each lives in the file that its import line says.
 
 >>> live_peak([TensorUse(10, 0, 1), TensorUse(40, 1, 2), TensorUse(20, 2, 2)])
 60
+>>> plan_arena([TensorUse(10, 0, 1), TensorUse(20, 1, 2), TensorUse(10, 2, 3), TensorUse(5, 3, 4)]).total_bytes
+30
 """
 
-from __future__ import annotations
+from utils.cost.arena_plan import Plan, plan_arena, plan_naive, plan_optimal, validate_plan
+from utils.cost.onnx_uses import graph_from_onnx, named_uses_from_onnx, uses_from_onnx
+from utils.cost.op_graph import (
+    GraphOp,
+    TensorGraph,
+    best_order,
+    greedy_order,
+    order_bytes,
+    order_peak,
+    order_uses,
+    ready_order,
+)
+from utils.cost.tensor_use import TensorUse, live_peak
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class TensorUse:
-    """A tensor of `size` bytes that lives from step `first` to step `last`, both included."""
-
-    size: int
-    first: int
-    last: int
-
-    def __post_init__(self) -> None:
-        if self.size < 0:
-            raise ValueError(f"size must not be negative, got {self.size}")
-        if self.last < self.first:
-            raise ValueError(f"last must not lie before first = {self.first}, got {self.last}")
-
-
-def live_peak(uses: Sequence[TensorUse]) -> int:
-    """Largest sum of sizes (bytes) that live in one step; 0 for no tensors."""
-    # The sum only grows where a tensor begins, so those steps are enough.
-    return max((sum(u.size for u in uses if u.first <= step <= u.last) for step in {u.first for u in uses}), default=0)
+__all__ = [
+    "GraphOp", "Plan", "TensorGraph", "TensorUse", "best_order", "graph_from_onnx", "greedy_order", "live_peak",
+    "named_uses_from_onnx", "order_bytes", "order_peak", "order_uses", "plan_arena", "plan_naive", "plan_optimal",
+    "ready_order", "uses_from_onnx", "validate_plan",
+]

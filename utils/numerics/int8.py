@@ -27,8 +27,9 @@ from utils.numerics.noise import (
 
 __all__ = [
     "QParams", "affine_qparams", "affine_quantize", "compare_formats", "crest_factor_db", "dequantize",
-    "int8_gemm", "int8_matmul", "int_dequantize", "int_matmul", "int_quantize", "max_safe_k", "pack_int4",
-    "pick_8bit", "predicted_int8_sqnr_db", "quantize", "ruler_data", "sqnr_db", "symmetric_qparams", "unpack_int4",
+    "int8_gemm", "int8_matmul", "int_dequantize", "int_matmul", "int_quantize", "integer_type", "max_safe_k",
+    "pack_int4", "pick_8bit", "predicted_int8_sqnr_db", "quantize", "ruler_data", "sqnr_db", "symmetric_qparams",
+    "unpack_int4",
 ]
 
 
@@ -56,14 +57,14 @@ def affine_qparams(lo: float, hi: float, qmin: int, qmax: int, *, symmetric: boo
 
     Asymmetric: scale (hi - lo) / (qmax - qmin), zero point qmin - lo / scale rounded half to even and clamped.
     `symmetric`: zero point 0 and scale max(|lo|, |hi|) / qmax, which needs qmin = -qmax. An all-zero range has
-    scale 1.0 and zero point 0, clamped. Raises ValueError unless lo <= hi are finite and qmin < qmax.
+    scale 1.0 and zero point 0, clamped. Raises ValueError unless lo <= hi and hi - lo are finite and qmin < qmax.
 
     >>> affine_qparams(-1.0, 3.0, -128, 127)
     (0.01568627450980392, -64)
     """
     lo, hi = float(lo), float(hi)
-    if not (math.isfinite(lo) and math.isfinite(hi)):
-        raise ValueError(f"lo and hi must be finite, got {lo} and {hi}")
+    if not (math.isfinite(lo) and math.isfinite(hi) and math.isfinite(hi - lo)):
+        raise ValueError(f"lo, hi and their difference must be finite, got {lo} and {hi}")
     if lo > hi:
         raise ValueError(f"lo must be <= hi, got {lo} > {hi}")
     if qmin >= qmax:
@@ -106,8 +107,8 @@ def _along(param: ArrayLike, ndim: int, axis: int | None, name: str) -> np.ndarr
     return param.reshape([-1 if i == axis % ndim else 1 for i in range(ndim)])
 
 
-def _integer_type(qmin: int, qmax: int) -> np.dtype:
-    """Smallest of NumPy's integer types that holds the range."""
+def integer_type(qmin: int, qmax: int) -> np.dtype:
+    """Smallest of int8, uint8, int16, uint16, int32 and int64 that holds [qmin, qmax]."""
     for name in ("int8", "uint8", "int16", "uint16", "int32"):
         info = np.iinfo(name)
         if info.min <= qmin and qmax <= info.max:
@@ -120,7 +121,7 @@ def _saturate(steps: np.ndarray, zero_point: ArrayLike, qmin: int, qmax: int) ->
     if np.isnan(steps).any():
         raise ValueError(f"x must not hold NaN, got {np.count_nonzero(np.isnan(steps))} of them")
     q = np.rint(steps).astype(np.float64) + zero_point
-    return np.asarray(np.clip(q, qmin, qmax)).astype(_integer_type(qmin, qmax))
+    return np.asarray(np.clip(q, qmin, qmax)).astype(integer_type(qmin, qmax))
 
 
 def quantize(x: ArrayLike, scale: ArrayLike, zero_point: ArrayLike, qmin: int, qmax: int, *,

@@ -97,7 +97,7 @@ QUESTIONS = [
         "An expert has 3·d·{d_ff}. Active are the tables, the attention and {k} experts a layer; stored are all {experts}. "
         "The share is {answer} %.",
         unit="%", atol=0.1,
-        traps=((lambda v: 100 * v["k"] / v["experts"], "Attention and tables are used by every token in full."),
+        traps=((lambda v: 100 * v["k"] / v["experts"], "Attention and tables count as active in full: only experts are idle."),
                (lambda v: 100 - _moe(v), "That is the idle share."))),
     Choice(
         "11.larger_image", 1, "You feed 448 × 448 images instead of 224 × 224. What happens to the convolutions' parameters?",

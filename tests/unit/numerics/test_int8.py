@@ -55,6 +55,7 @@ def test_symmetric_parameters(a, b, bits):
 
 @pytest.mark.parametrize("args, kw, text", [
     ((2, 1, 0, 255), {}, "lo must be <= hi"), ((np.nan, 1, 0, 255), {}, "finite"), ((0, np.inf, 0, 255), {}, "finite"),
+    ((-1e308, 1e308, 0, 255), {}, "finite"),
     ((0, 1, 5, 5), {}, "qmin"), ((-1, 1, -128, 127), {"symmetric": True}, "qmin"),
 ])
 def test_bad_ranges(args, kw, text):
