@@ -54,7 +54,7 @@ CHAPTERS: dict[str, Chapter] = {
     chapter.number: chapter
     for chapter in (
         Chapter("01", "why_compression", "B", "Why compression", "Why is model compression necessary and feasible?",
-                "模型压缩的必要性与可行性？", 60, ()),
+                "模型压缩的必要性与可行性？", 90, ()),
         Chapter("02", "x86_vs_arm", "C", "x86 and ARM", "How do x86 and ARM differ for deep learning?",
                 "X86和ARM架构在深度学习侧的区别？", 100, ("15",)),
         Chapter("03", "fp32_fp16_int8", "A", "FP32, FP16, INT8", "How do FP32, FP16 and INT8 differ?",
@@ -70,7 +70,7 @@ CHAPTERS: dict[str, Chapter] = {
         Chapter("08", "classical_vision_on_edge", "C", "Classical vision", "Why don't edge AI devices usually use classical image algorithms?",
                 "为何在AI端侧设备一般不使用传统图像算法？", 100, ("13",)),
         Chapter("09", "shrinking_memory", "B", "Shrinking memory", "What are the ways to shrink a model's memory use?",
-                "减小模型内存占用有哪些办法？", 75, ("11",)),
+                "减小模型内存占用有哪些办法？", 100, ("11",)),
         Chapter("10", "classic_lightweight_networks", "C", "Lightweight networks", "Which classic lightweight networks are there?",
                 "有哪些经典的轻量化网络？", 110, ("11", "12")),
         Chapter("11", "parameter_counting", "A", "Parameters", "How do you count a model's parameters?",
@@ -82,7 +82,7 @@ CHAPTERS: dict[str, Chapter] = {
         Chapter("14", "edge_metrics", "A", "Edge metrics", "What are the core metrics of an edge deployment?",
                 "端侧部署时整个解决方案的核心指标？", 70, ("03", "05", "07", "48")),
         Chapter("15", "quantization", "B", "Quantisation", "What is model quantization?",
-                "什么是模型量化？", 75, ("23",)),
+                "什么是模型量化？", 125, ("23",)),
         Chapter("16", "pruning", "B", "Pruning", "What is model pruning?",
                 "什么是模型剪枝？", 90, ("11", "12")),
         Chapter("17", "edge_platforms", "C", "Edge platforms", "Which mainstream edge AI hardware platforms are there?",
@@ -126,7 +126,7 @@ CHAPTERS: dict[str, Chapter] = {
         Chapter("36", "tensorrt_conversion", "E", "TensorRT conversion", "Converting a model to a TensorRT engine",
                 "TensorRT模型转换", 90, ("24", "34", "35")),
         Chapter("37", "front_back_compression", "B", "Front- and back-end compression", "What are front-end and back-end compression techniques?",
-                "什么是前端压缩技术和后端压缩技术？", 90, ("15", "16", "25")),
+                "什么是前端压缩技术和后端压缩技术？", 110, ("15", "16", "25")),
         Chapter("38", "deployment_forms", "F", "Deployment forms", "How many mainstream forms of model deployment are there?",
                 "在AI领域中模型一共有多少种主流部署形式？", 100, ("14", "27", "44")),
         Chapter("39", "jenkins_ci", "F", "Jenkins and CI/CD", "What is Jenkins, and how do models go through CI/CD?",
@@ -160,7 +160,7 @@ CHAPTERS: dict[str, Chapter] = {
         Chapter("53", "sparse_models", "B", "Sparse models", "What is a sparse model?",
                 "什么是稀疏模型？", 75, ("16", "44", "42")),
         Chapter("54", "quantization_methods", "B", "Quantisation methods", "What are the mainstream quantization methods?",
-                "模型量化有哪些主流的方法？", 110, ("15", "16", "23")),
+                "模型量化有哪些主流的方法？", 160, ("15", "16", "23")),
     )
 }
 

@@ -16,17 +16,18 @@ from torch.nn import functional as F
 # %% [markdown]
 # ## The short answer
 #
-# > A small model, the student, is trained to reproduce a large one, the teacher, instead of the labels or besides them.
+# > A small model, the student, is trained to reproduce what a large one, the teacher, says, instead of the labels or besides them.
 # >
-# > Hinton's loss has two parts. The soft part is alpha·T²·KL(teacher‖student), with both logits divided by a temperature T. The hard part is (1 − alpha) times the usual cross-entropy with the labels, at T = 1.
-# > T makes the small probabilities visible: how much an 8 looks like a 3. T² keeps the size of the soft gradient when T changes. For very large T the loss becomes logit matching.
+# > Hinton's loss has two parts. The soft part is alpha·T²·KL(teacher‖student). KL tells how far the student's probabilities are from the teacher's. On both sides the scores before the softmax, the logits, are first divided by a number T, the temperature.
+# > The hard part is (1 − alpha) times the usual loss of a classifier, −ln of the probability that the student gives to the label, at T = 1.
+# > A T above 1 makes the small probabilities visible: how much an 8 looks like a 3. T² keeps the size of the soft gradient when a large T grows further. For very large T the student simply copies the logits.
 # >
-# > The soft part needs no label. Any unlabelled data from the domain will do as transfer set.
+# > The soft part needs no label. So any unlabelled data from the domain will do to train on.
 # >
-# > For language models there are three forms. Token-level: KL on logits, often the teacher's top k; it needs the same tokenizer.
-# > Sequence-level: fine-tuning on texts that the teacher wrote; DeepSeek's R1 distils were made so. On-policy: the student writes, the teacher scores, often with reverse KL.
+# > For language models there are three forms. Token-level: KL for each next token, often over the teacher's k most likely ones; both models must cut text into the same tokens.
+# > Sequence-level: fine-tuning on texts that the teacher wrote; DeepSeek's small R1 models were made so. On-policy: the student writes, and the teacher scores each token, often by the reverse, KL(student‖teacher).
 # >
-# > Distillation trains a small model well. It does not make a given model faster, and it combines with pruning and quantization.
+# > Distillation trains a small model well. It does not make a given model faster, and it combines with pruning (fewer weights) and quantization (fewer bits a weight).
 # > I always compare with the same student trained on labels: with many labels the gain may be zero.
 
 # %% [markdown]
@@ -78,8 +79,8 @@ for T in (0.5, 1, 4, 20):
 #
 # ### How far apart
 #
-# The distance between teacher p and student q is the **KL divergence** KL(p‖q), the sum of p·ln(p/q) over the classes, in **nats** (units of the natural logarithm).
-# It is the price for using q where p is true, and 0 only if they are equal. The cross-entropy, the sum of −p·ln(q), is larger by a constant:
+# How far student q is from teacher p is told by the **KL divergence** KL(p‖q), the sum of p·ln(p/q) over the classes, in **nats** (units of the natural logarithm).
+# It is the price for using q where p is true, and 0 only if they are equal. The cross-entropy, the sum of −p·ln(q), is larger by a constant, the teacher's entropy, the sum of −p·ln(p):
 
 # %%
 from utils.compression.distillation import kl_soft, log_softmax_t
@@ -105,8 +106,8 @@ for name, told in (("soft", "KL"), ("soft, times T²", "T²·KL"), ("hard", "cro
     print(f"{told:26}" + "".join(f"{v:9.4f}" for v in norms[name]))
 
 # %% [markdown]
-# Without the factor, the gradient dies away: from T = 8 to T = 16 it shrinks by 3.7, and by exactly 4 in the limit. It shrinks as 1/T². One 1/T comes from the chain rule, as the student's logits enter as s/T. The other comes from the distributions: softened ones differ by about (s − t)/T.
-# With T² the size settles. So the balance between soft and hard part stays, whatever T is. For N samples the gradient is
+# Without the factor, the gradient dies away from T = 2 on. From 8 to 16 it shrinks by 3.7, and in the limit by exactly 4 when T doubles: for large T it goes as 1/T². One 1/T comes from the chain rule, as the student's logits enter as s/T. The other comes from the distributions: softened ones differ in proportion to (s − t)/T.
+# With T² the size settles. Once T is large enough, here from about 8, the balance between soft and hard part hardly changes. For N samples the gradient is
 #
 # $$\frac{\partial L}{\partial s} = \frac{1}{N}\Big[\alpha\,T\,\big(\mathrm{softmax}(s/T) - \mathrm{softmax}(t/T)\big) + (1-\alpha)\,\big(\mathrm{softmax}(s) - y\big)\Big]$$
 #
@@ -192,12 +193,12 @@ print(f"hint loss: {hint_loss(torch.rand(32, 16), torch.rand(32, 128), projector
 # %% [markdown]
 # ### Language models
 #
-# A language model is a classifier over its vocabulary, at every token. That makes three forms.
+# A **tokenizer** cuts text into tokens: pieces of words, each with a number in its vocabulary. A language model is a classifier over that vocabulary, at every token. That makes three forms.
 #
 # | form | what the student sees | needs |
 # |---|---|---|
 # | token-level | the teacher's probabilities for each next token | the same tokenizer, the teacher's logits |
-# | sequence-level | texts that the teacher wrote | only text: any tokenizer, even an API |
+# | sequence-level | texts that the teacher wrote | only text: any tokenizer, even a teacher that is a web service (API) |
 # | on-policy | its own texts, scored by the teacher token by token | the same tokenizer, the teacher running during training |
 #
 # In the first form one stores the teacher's output once. How large is the file for a billion tokens and a vocabulary of 128,000?
@@ -221,7 +222,7 @@ for k in (1, 2, 3, 4):
     print(f"k = {k}: classes {idx.tolist()!s:13} probability {prob.sum():.3f}, KL {float(topk_kl(s, idx, prob)):.5f} nats")
 
 # %% [markdown]
-# With k = 2 it is 0.06439, of 0.07067 in full. A bucket can only hide a difference, never invent one, so the value lies between 0 and the full KL.
+# With k = 2 it is 0.06439, of 0.07067 in full. A bucket can only hide a difference, never invent one, so the value lies between 0 and the full KL. With k = 3 the bucket holds a single class, so nothing is hidden.
 #
 # ### Cover or choose
 #
@@ -243,10 +244,10 @@ for name, q in (("one word", [0.96, 0.02, 0.02]), ("all three", [0.34, 0.33, 0.3
 #
 # ![A sloppy 3. Softened by T = 4 the teacher gives it 33 %, the 8 22 %, 7 and 9 nearly as much. Below: the soft gradient falls with T unless it is multiplied by T². Right: students of 50 images get better up to T = 8 and stay far above labels only.](figure.svg)
 #
-# At T = 4 the teacher gives this 3 a probability of 33 % and the 8 one of 22 %. The gradient of KL is 0.091 without T² and 1.5 with it; the one of the label is 0.98. A student of 50 images gets 487 of 540 right, with labels alone 446.
+# At T = 4 the teacher gives this 3 a probability of 33 % and the 8 one of 22 %. Into the untrained student the gradient of KL is 0.091 without T² and 1.5 with it; the one of the label is 0.98. (In the table above all three were smaller at T = 4: that student was nearer to its teacher and to the label.) A student of 50 images gets 487 of 540 right, with labels alone 446.
 #
 # **Dark knowledge.** Every point is a student that really learnt (the first time for an alpha takes a few seconds).
-# Find the temperature at which the orange gradient, without T², drops below a tenth of the blue one. And look how broad the best range of T is.
+# Find the lowest T on the slider at which the orange gradient (KL without T²) is below a tenth of the blue one (the label's). For the 3 it is 4. And look how broad the best range of T is.
 
 # %% figure
 from utils.widgets.ch25_distillation import dark_knowledge_explorer
@@ -296,7 +297,7 @@ check("25.soft_targets", soft_targets)
 # Compute the distillation loss alpha·T²·KL(teacher‖student) + (1 − alpha)·CE.
 #
 # - `student_logits` and `teacher_logits` have shape (N, C), and `labels` (N,) holds class ids from 0 to C − 1.
-# - KL compares softmax(teacher_logits / T) with softmax(student_logits / T): the sum over the classes of p·ln(p/q), with p the teacher's. CE is the cross-entropy of the labels with the student at T = 1.
+# - KL compares softmax(teacher_logits / T) with softmax(student_logits / T): the sum over the classes of p·ln(p/q), with p the teacher's. A class whose p is 0, or too small for a float64, contributes 0. CE is the cross-entropy of the labels with the student at T = 1.
 # - Both are means over the N samples. Return a float, in nats.
 # - Logits may be as large as ±1e4. The loss stays finite.
 # - If alpha is outside [0, 1], or T is 0 or below, raise a ValueError.
@@ -371,7 +372,7 @@ check("25.kd_grad", kd_grad)
 # %% [markdown] about="topk_kd"
 # A teacher sends k classes of a large vocabulary, with their probabilities. Compute KL(teacher‖student) from that, in nats.
 #
-# - `student_logits` has shape (V,), one position at temperature 1. `idx` (k,) holds different class ids in any order, and `prob` (k,) the teacher's probabilities for them. They are used as they are.
+# - `student_logits` has shape (V,), one position at temperature 1. `idx` (k,) holds different class ids in any order, and `prob` (k,) the teacher's probabilities for them. They are used as they are. Their sum is at most 1, and 1 up to rounding if k = V.
 # - All classes that are not in `idx` form one bucket, on both sides. The teacher's bucket is 1 − sum(prob); 1e-12 or less counts as 0. The student's bucket is the sum of its probabilities there.
 # - Classes and buckets without teacher mass contribute 0. k may be V: then the bucket is empty.
 # - Student logits may be far apart, such as 1000 and −1000. Then the student's bucket is tiny, and may be smaller than any float64, but its logarithm is finite and has to be right.
@@ -400,14 +401,14 @@ check("25.topk_kd", topk_kd)
 # %% [markdown] about="distill_missing_class"
 # Train a student on a transfer set that lacks one class.
 #
-# - `X` (N, 64) are images and `teacher_logits` (N, 10) the teacher's logits for them, both float32 tensors. `keep` (N,) is a boolean tensor: True for the rows that you may use. All images of one class are False.
+# - `X` (N, 64) are images and `teacher_logits` (N, 10) the teacher's logits for them, both float32 tensors. `keep` (N,) is a boolean tensor: True for the rows that you may use. Exactly the images of one class are False.
 # - `student` maps images (B, 64) to logits (B, 10). Train it in place, on the kept rows, with soft targets at T = 4 only, and return it. There are no labels.
 # - Take exactly `steps` steps of one `torch.optim` optimiser. Which one, its learning rate and the batches are yours. Adam with lr 0.01 is enough, with all kept rows as one batch or in batches of 64 or more.
 # - `teacher_logits` may require gradients, as if it came straight out of a teacher. Its values must not change, and no gradient may flow into it.
 # - Rows outside `keep` must not influence the student.
 # - After the same `torch.manual_seed` the same student comes out: take all random numbers from torch's global generator, or use none.
 #
-# The check gives you 600 digits without the 3s (or the 6s), and 270 steps, which take a second or less. The teacher there is a linear one that saw all classes; the student has 32 hidden neurons.
+# The check gives you 600 digits without the 3s (or the 6s), and 270 steps, which take a second or less. The teacher there is a linear one that saw all classes; it is computed without training, so you need not wait. The student has 32 hidden neurons instead of 16, as 270 steps are not always enough for 16.
 # Afterwards it must get at least 40 % of the test images of the missing class right and 85 % of all test images. The mean KL(teacher‖student) at T = 4 on the kept rows must be at most 0.025 nats, without the factor T².
 # Hard labels get less than 5 % of the 3s.
 
@@ -446,8 +447,8 @@ budget_table(budget)
 budget_chart(budget)
 
 # %% [markdown]
-# Expect 0.827 from 50 labels and 0.909 from 50 soft labels. Without any label 0.962, with all of them 0.973.
-# The interval is the one within which a student's true accuracy lies, given 540 test images. The first three rows are far apart, the last two overlap.
+# Expect 0.827 from 50 labels and 0.909 from 50 soft labels. Without any label 0.962, with all of them 0.973. These are means of three seeds.
+# The interval is for one student of that accuracy on 540 test images: it holds the true accuracy with 95 % confidence. The intervals of the first three rows do not touch, the last two overlap.
 #
 # Ten seeds were recorded (`measure_budget(range(10))` repeats it in about 10 s of CPU):
 #
@@ -460,7 +461,7 @@ budget_chart(budget)
 #
 # ### The digit that nobody showed
 #
-# All 3s are taken out of the transfer set. The second count adds 3 to the student's bias for the class 3, since that bias has only ever been pushed down.
+# All 3s are taken out of the transfer set. The second count adds 3 to the student's bias for the class 3, since without any 3s that bias settles too low.
 
 # %% experiment
 from utils.widgets.ch25_distillation import measure_missing, missing_chart, missing_table
@@ -485,7 +486,7 @@ from utils.widgets.ch25_distillation import calibration_table
 calibration_table()
 
 # %% [markdown]
-# Expect 2.1 points for the teacher, 1.9 for its student, and 3.1 for the student of the labels. One seed, so read it as an example: a student of soft labels inherits doubt as well as answers.
+# Expect 2.1 points for the teacher, 1.9 for its student (1,257 soft labels, T = 4), and 3.1 for the student of 1,257 labels. All three answer at T = 1. One seed, so read it as an example: a student of soft labels inherits doubt as well as answers.
 
 # %% [markdown]
 # ## What the source says
@@ -495,19 +496,20 @@ calibration_table()
 # | # | claim | verdict | what is true |
 # |---|---|---|---|
 # | 1 | Hinton and others proposed distillation first, in 2015 | wrong | Buciluă, Caruana and Niculescu-Mizil compressed ensembles into one network in 2006, Ba and Caruana matched logits in 2014. Hinton, Vinyals and Dean gave it the name and the temperature, and cite Caruana in their abstract |
-# | 2 | the loss is a weighted sum of a hard and a soft part | holds, incomplete | the factor T² is missing: without it the soft gradient shrinks as 1/T². And the soft part alone works, without labels |
+# | 2 | the loss is a weighted sum of a hard and a soft part | holds, incomplete | the factor T² is missing: without it the soft gradient shrinks as 1/T² for large T. And the soft part alone works, without labels |
 # | 3 | the loss is usually the cross-entropy between student and soft labels | holds | it is KL plus the teacher's entropy, so the gradient is the same. Only KL shows by 0 that nothing is left to learn |
-# | 4 | a higher temperature lets the student learn finer differences | depends | logits 3, 1, −2 give 0.006 for the third class at T = 1 and 0.151 at T = 4. With 50 images students got better up to T = 8 (497 of 540) and lost nothing clear at 20 (493). Hinton's smallest students did best between 2.5 and 4 |
-# | 5 | the teacher is a large network of the highest accuracy | depends | it may be an ensemble, the model before pruning (Minitron), or a twin of the student. Across a large gap in size a student learns worse (Mirzadeh et al., 2020) |
+# | 4 | a higher temperature lets the student learn finer differences | depends | logits 3, 1, −2 give 0.006 for the third class at T = 1 and 0.151 at T = 4. Of 540 test images, students of 50 images got 455, 470, 491, 498 and 497 right at T = 1, 2, 4, 8 and 20 (means of ten seeds). Hinton's smallest students did best between 2.5 and 4 |
+# | 5 | the teacher is a large network of the highest accuracy | depends | it may be an ensemble, the model before pruning (NVIDIA's Minitron models), or a twin of the student. Across a large gap in size a student learns worse (Mirzadeh et al., 2020) |
 # | 6 | distilled students generalise better than directly trained ones | depends | with 50 labels yes, 33 to 58 of 540 images on ten seeds. With all 1,257 labels direct training was as good or better |
 # | 7 | the student is simpler, smaller and faster | holds | here 1,210 parameters against 50,826. DistilBERT is 40 % smaller and 60 % faster than BERT and keeps 97 % of its score. It is the architecture that makes it fast, not the training |
 # | 8 | (missing) language models, hidden layers, unlabelled data | dated | feature hints (2015), sequence-level distillation (2016), on-policy distillation (2024); DeepSeek's six R1 distils (2025) are Qwen and Llama models, fine-tuned on about 800,000 samples |
 #
-# Rows 2, 3, 4, 6 and 7 were computed above, up to the results of others, which are quoted. Here is row 2 once more, in one number: how much of the gradient of T²·KL is left at T = 8 if the factor is forgotten.
+# Rows 2, 3 and 7 were computed above, and the two probabilities of row 4. The counts of rows 4 and 6 were recorded over ten seeds; `temperature_sweep((1, 2, 4, 8, 20), seed=0)` repeats those of row 4 for one seed. Results of others are quoted.
+# Here is row 2 once more, in one number: how large the soft gradient is beside the label's at T = 8, if the factor T² is forgotten.
 
 # %%
-at_8 = gradient_norms(student[0], teacher[0], 0, (8,))
-print(f"{at_8['soft'][0] / at_8['soft, times T²'][0]:.4f} = 1/64; against the label's gradient: {at_8['soft'][0] / at_8['hard'][0]:.3f}")
+at_8 = gradient_norms([2, 0, -1], [3, 1, -2], 0, (8,))  # logits of student and teacher; the label is 0
+print(f"soft gradient without T², as a share of the label's: {at_8['soft'][0] / at_8['hard'][0]:.3f}")
 
 # %% [markdown]
 # ## Explain it
@@ -569,7 +571,7 @@ practise("25")
 # - Y. Kim and A. Rush, *Sequence-Level Knowledge Distillation*, EMNLP 2016.
 # - V. Sanh et al., *DistilBERT*, 2019, arXiv:1910.01108: 40 % smaller, 60 % faster, 97 %.
 # - S. Mirzadeh et al., *Improved Knowledge Distillation via Teacher Assistant*, AAAI 2020, arXiv:1902.03393: the capacity gap.
-# - R. Agarwal et al., *On-Policy Distillation of Language Models*, ICLR 2024 (GKD).
+# - R. Agarwal et al., *On-Policy Distillation of Language Models*, ICLR 2024 (generalized knowledge distillation).
 # - Y. Gu et al., *MiniLLM*, ICLR 2024: reverse KL.
 # - S. Sreenivas et al., *LLM Pruning and Distillation in Practice: The Minitron Approach*, 2024, arXiv:2408.11796.
 # - DeepSeek-AI, *DeepSeek-R1*, 2025, arXiv:2501.12948, and the repository's README: six distilled models on Qwen and Llama.

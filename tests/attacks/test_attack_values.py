@@ -81,7 +81,10 @@ def test_a_poorer_value_is_never_the_expected_one(exercise):
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether a poorer value happens to be the expected one (an empty list where an empty list is right)."""
+    """Whether a poorer value happens to be the expected one (an empty list where one is right, 0 for 1e-17)."""
+    zero = (type(one) is int or (isinstance(one, np.ndarray) and one.shape == ())) and one == 0
+    if zero and isinstance(other, float) and abs(other) < 1e-12:
+        return True
     try:
         return exact(dtype=False)(to_plain(other), to_plain(one), None) is None
     except UNCOMPARABLE:

@@ -143,11 +143,15 @@ def contrast_curve(model: nn.Module, X_cal: Array, X: Array, y: Array,
                    factors: Sequence[float]) -> dict[str, dict[float, PtqResult]]:
     """FP32, static and dynamic INT8 when all pixels are multiplied by a factor that calibration has not seen.
 
+    "static" rounds the logits to int8 as well; "static, float logits" does not, and neither does "dynamic".
+
     The network is not retrained: its FP32 logits on the brighter images are the reference for the noise.
     """
     proto = digits_to_onnx(model)
-    static = insert_qdq(proto, collect_ranges(proto, X_cal, activation_names(model)))
-    models = {"FP32": proto, "static": static, "dynamic": to_dynamic(proto)}
+    ranges = collect_ranges(proto, X_cal, activation_names(model))
+    inner = {name: found for name, found in ranges.items() if name != "logits"}
+    models = {"FP32": proto, "static": insert_qdq(proto, ranges), "static, float logits": insert_qdq(proto, inner),
+              "dynamic": to_dynamic(proto)}
     found: dict[str, dict[float, PtqResult]] = {name: {} for name in models}
     for factor in factors:
         brighter = np.asarray(X) * np.float32(factor)

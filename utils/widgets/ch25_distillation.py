@@ -181,7 +181,8 @@ def _tell(soft: dict, digit: int, T: float, alpha: float, norms: dict[str, float
     second = int(np.argsort(-p)[1])
     return (f"At T = {T:g} the teacher gives this {digit} {_pct(p[digit])} and {second} {_pct(p[second])}, "
             f"an entropy of {soft['entropy_bits']:.2f} bits. "
-            f"The soft gradient is {norms['soft']:.2g} without T² and {norms['soft, times T²']:.2g} with it, "
+            f"Into the untrained student the soft gradient is {norms['soft']:.2g} without T² and "
+            f"{norms['soft, times T²']:.2g} with it, "
             f"the hard one {norms['hard']:.2g}. With alpha = {alpha:g} the student of 50 images gets {right['now']} of "
             f"{test_images()} right, with labels alone {right['hard']}.")
 

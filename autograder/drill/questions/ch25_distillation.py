@@ -89,8 +89,8 @@ QUESTIONS = [
         "The soft loss is plain KL(teacher‖student) at temperature T, without the factor T², and T is large against all logits. "
         "T goes from {low} to {high}. By which factor does the gradient into the student's logits change?",
         _draw_times, lambda v: (v["low"] / v["high"]) ** 2,
-        "One factor 1/T comes from the chain rule through s/T, another because the softened distributions differ by about "
-        "(s − t)/T. Together ({low}/{high})² = {answer}.",
+        "One factor 1/T comes from the chain rule through s/T, another because the softened distributions differ in "
+        "proportion to (s − t)/T. Together ({low}/{high})² = {answer}.",
         rtol=0.1,
         traps=((lambda v: v["low"] / v["high"], "That is the chain rule alone. The distributions come closer, too."),
                (lambda v: 1.0, "It would stay with the factor T² in the loss. Without it the gradient shrinks."),
@@ -113,9 +113,9 @@ QUESTIONS = [
         "25.t_squared", 1, "Why does the soft part of the distillation loss carry a factor T²?",
         "It gives back the 1/T² by which the soft gradient shrinks",
         (("It makes the softened probabilities add up to 1 again", "The softmax does that at every temperature."),
-         ("It is a trick to raise the learning rate of the student", "It would raise it for the soft part only. The point is the balance of the two parts, whatever T is."),
+         ("It is a trick to raise the learning rate of the student", "It would raise it for the soft part only. The point is the balance of the two parts when T changes."),
          ("It undoes the softening when the student is deployed", "At inference the student runs at T = 1. The loss is not used any more.")),
-        "Without it, raising T from 2 to 8 would weaken the soft part by about 16, and the labels would take over."),
+        "Without it, raising a large T fourfold would weaken the soft part by about 16, and the labels would take over."),
     Choice(
         "25.reverse_kl", 2, "When would you distil a language model with the reverse KL, KL(student‖teacher)?",
         "When a small student learns from its own samples, which the teacher scores",

@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.compression import quant_methods
 
-from ...compare import close
+from ...compare import brief, close
 from ...exercise import Case, Exercise, Misconception
 
 
@@ -118,6 +118,13 @@ def _draw(rng: np.random.Generator) -> Case:
     return Case(W, (H + H.T) / 2, bits, label=f"random {rows} × {n} weights, correlated inputs, {bits} bits")
 
 
+def _shown(value: object) -> str:
+    """A small matrix with four digits, so that all of its entries fit into the table of cases."""
+    if isinstance(value, np.ndarray) and value.size <= 16:
+        return str((np.round(value, 4) + 0).tolist())  # + 0 turns -0 into 0
+    return brief(value)
+
+
 _H3 = np.full((3, 3), 0.9) + 0.1 * np.eye(3)
 _H4 = np.array([[2.0, 1.5, 0.3, 0.0], [1.5, 3.0, 1.0, 0.2], [0.3, 1.0, 1.0, -0.4], [0.0, 0.2, -0.4, 1.5]])
 _W4 = np.array([[0.9, -0.3, 0.55, 0.2], [0.12, 0.4, -0.33, -0.07]])
@@ -138,7 +145,7 @@ gptq_layer = Exercise(
              label="compensation pushes weights beyond the last level"),
         Case(_W4[:, ::-1], _H4[::-1, ::-1], 4, label="strided arrays"),
     ],
-    draw=_draw, draws=40, pure=True, compare=close(1e-7, 1e-9), time_limit_s=10,
+    draw=_draw, draws=40, pure=True, compare=close(1e-7, 1e-9), show=_shown, time_limit_s=10,
     misconceptions=[
         Misconception("round_to_nearest", partial(_gptq, inverse="none"),
                       "You rounded each weight on its own and ignored H. When inputs are correlated, later weights can cancel "

@@ -5,7 +5,6 @@ The model is hostile input: its size, its operators and its constants are bounde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,11 @@ from ...exercise import Case
 
 MAX_BYTES = 200_000
 ALLOWED = {"QuantizeLinear", "DequantizeLinear", "Gemm"}
+SHORT = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ"}
 QOPERATORS = {"QLinearMatMul", "QLinearConv", "QGemm", "MatMulInteger", "ConvInteger", "DynamicQuantizeLinear"}
+
+
+MISSING = "a zero point is missing"
 
 
 class NotAsAsked(Exception):
@@ -44,11 +47,14 @@ class Graph:
             raise NotAsAsked("expected an ONNX model of a few kB")
         try:
             model = onnx.load_from_string(data)
+        except Exception as error:
+            raise NotAsAsked("this is no ONNX model") from error
+        if any(t.external_data for t in model.graph.initializer) or model.functions or len(model.graph.node) > 40:
+            raise NotAsAsked("expected one small graph without external data and functions")
+        try:
             onnx.checker.check_model(model)
         except Exception as error:
             raise NotAsAsked(f"onnx.checker refuses the model: {str(error).splitlines()[0][:120]}") from error
-        if any(t.external_data for t in model.graph.initializer) or model.functions or len(model.graph.node) > 40:
-            raise NotAsAsked("expected one small graph without external data and functions")
         ops = [n.op_type for n in model.graph.node]
         if QOPERATORS & set(ops):
             raise NotAsAsked(f"QDQ was asked: Q and DQ nodes around a Gemm, not {next(o for o in ops if o in QOPERATORS)}")
@@ -71,12 +77,25 @@ class Graph:
         return self._pair(node, what)
 
     def _pair(self, node: Any, what: str) -> Pair:
-        zero = self.constants.get(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        zero = self.zero_point(node)
         scale = self.constants.get(node.input[1])
         if scale is None:
             raise NotAsAsked(f"the scale of {what} is not a constant")
         axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
         return Pair(node.input[0], scale, zero, axis)
+
+    def zero_point(self, node: Any) -> np.ndarray | None:
+        """The zero point of a Q or DQ; None if it is left out."""
+        return self.constants.get(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+
+    def told(self, node: Any) -> str:
+        """A node as a learner sees it: Q or DQ with its scale and zero point."""
+        if node.op_type not in SHORT:
+            return node.op_type
+        zero, scale = self.zero_point(node), self.constants.get(node.input[1])
+        step = "?" if scale is None else f"{float(scale.reshape(-1)[0]):.4g}" + (", …" if scale.size > 1 else "")
+        offset = "NO zero point" if zero is None else f"{zero.dtype} {zero.reshape(-1)[0]}"
+        return f"{SHORT[node.op_type]}[{step}; {offset}]"
 
     def activation(self, tensor: str, what: str) -> Pair:
         """The parameters of Q and DQ in a row that end in `tensor`."""
@@ -174,7 +193,7 @@ def _range(pair: Pair, lo: float, hi: float, what: str) -> None:
     if pair.zero is not None and pair.zero.dtype != np.int8:
         raise NotAsAsked(f"the {what} is not int8")
     if pair.zero is None:
-        raise NotAsAsked("a zero point is missing")  # without one the type is uint8
+        raise NotAsAsked(MISSING)  # without one the type is uint8
     if not np.isclose(float(pair.scale), (max(hi, 0) - min(lo, 0)) / 255, rtol=1e-5):
         raise NotAsAsked(f"the {what}'s scale is not (hi - lo) / 255 of the range widened to 0")
     expected = np.clip(-128 - min(lo, 0) / float(pair.scale), -128, 127)
@@ -203,8 +222,9 @@ def _bias(graph: Graph, bias: np.ndarray) -> None:
 
 
 def _zero_points(graph: Graph) -> None:
-    if any(len(n.input) < 3 or not n.input[2] for n in graph.nodes if n.op_type != "Gemm"):
-        raise NotAsAsked("a zero point is missing")
+    for node in graph.nodes:
+        if node.op_type != "Gemm" and (len(node.input) < 3 or not node.input[2]):
+            raise NotAsAsked(f"{MISSING}: the {node.op_type} that reads {node.input[0][:40]} has no third input")
 
 
 def _runs(graph: Graph, W: np.ndarray, bias: np.ndarray, x_range: tuple, y_range: tuple) -> None:
@@ -227,10 +247,9 @@ def _runs(graph: Graph, W: np.ndarray, bias: np.ndarray, x_range: tuple, y_range
 
 
 def shown(value: Any) -> str:
-    """What a learner sees of a model: its operators in order."""
+    """What a learner sees of a model: its operators in order, with scale and zero point of each Q and DQ."""
     try:
-        ops: Sequence[str] = [n.op_type for n in Graph(value).nodes]
+        graph = Graph(value)
+        return "a model: " + ", ".join(graph.told(node) for node in graph.nodes)
     except Exception as error:
         return str(error)[:110] or "not an ONNX model"
-    short = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ"}
-    return "a model: " + ", ".join(short.get(op, op) for op in ops)

@@ -140,6 +140,9 @@ def test_more_bits_less_noise(cnn, data):
 def test_dynamic_survives_a_contrast_that_static_has_not_seen(cnn, data):
     found = contrast_curve(cnn, data[0][:128], data[1], data[3], (1.0, 2.0))
     assert found["static"][1.0].sqnr_db > 30 and found["static"][2.0].sqnr_db < 15 < 30 < found["dynamic"][2.0].sqnr_db
+    assert found["static, float logits"][1.0].sqnr_db == pytest.approx(found["dynamic"][1.0].sqnr_db, abs=1.5)
+    assert found["static, float logits"][1.0].sqnr_db > found["static"][1.0].sqnr_db + 2  # int8 logits cost that
+    assert found["static, float logits"][2.0].sqnr_db < 15
     assert found["FP32"][2.0].accuracy == accuracy(cnn, data[1] * np.float32(2), data[3])
 
 
