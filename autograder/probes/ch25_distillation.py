@@ -44,16 +44,16 @@ def missing_class(answer: Callable, missing: int, steps: int, rows: int = 600, s
     gradient into them, and how the student does afterwards: shares of right test images (of the missing class and
     of all), mean KL(teacher || student) on the kept rows at temperatures 4 and 1, and its mean confidence there.
     """
-    X, y, logits = (torch.tensor(a, dtype=torch.float32 if a.dtype.kind == "f" else torch.int64) for a in _digits())
-    keep = y[:rows] != missing
     with _quiet():
+        X, y, logits = _tensors()
+        keep = y[:rows] != missing
         student, told = _train(answer, logits[:rows], X[:rows], keep, steps, seed)
         with torch.no_grad():
             named, test = student(X[TRAIN:]).argmax(1), y[TRAIN:]
             s, t = student(X[:rows][keep]), logits[:rows][keep]
-    right = named == test
-    return {**told, "missing": right[test == missing].float().mean().item(), "overall": right.float().mean().item(),
-            "kl4": _kl(s / 4, t / 4), "kl1": _kl(s, t), "confidence": s.softmax(1).max(1).values.mean().item()}
+        right = named == test
+        return {**told, "missing": right[test == missing].float().mean().item(), "overall": right.float().mean().item(),
+                "kl4": _kl(s / 4, t / 4), "kl1": _kl(s, t), "confidence": s.softmax(1).max(1).values.mean().item()}
 
 
 def same_student(answer: Callable, missing: int, steps: int, rows: int = 300, seed: int = 0) -> dict:
@@ -62,25 +62,31 @@ def same_student(answer: Callable, missing: int, steps: int, rows: int = 300, se
 
     Returns {"repeats", "leaks"}; whether there is a leak is unknown (None) where nothing repeats.
     """
-    X, y, logits = (torch.tensor(a[:rows], dtype=torch.float32 if a.dtype.kind == "f" else torch.int64)
-                    for a in _digits())
-    keep = y != missing
-    noise = torch.Generator().manual_seed(99)
-    other_X = torch.where(keep[:, None], X, torch.rand(X.shape, generator=noise))
-    other_logits = torch.where(keep[:, None], logits, 9 * torch.randn(logits.shape, generator=noise))
     with _quiet():
+        X, y, logits = (a[:rows] for a in _tensors())
+        keep = y != missing
+        noise = torch.Generator().manual_seed(99)
+        other_X = torch.where(keep[:, None], X, torch.rand(X.shape, generator=noise))
+        other_logits = torch.where(keep[:, None], logits, 9 * torch.randn(logits.shape, generator=noise))
         first, _ = _train(answer, logits, X, keep, steps, seed)
         other, _ = _train(answer, other_logits, other_X, keep, steps, seed)
         if _distance(first, other) < 1e-4:
             return {"repeats": True, "leaks": False}
         again, _ = _train(answer, logits, X, keep, steps, seed)
-    repeats = _distance(first, again) < 1e-4
-    return {"repeats": repeats, "leaks": True if repeats else None}
+        repeats = _distance(first, again) < 1e-4
+        return {"repeats": repeats, "leaks": True if repeats else None}
+
+
+def _tensors() -> tuple[Tensor, Tensor, Tensor]:
+    """Images and logits in float32, labels in int64."""
+    X, y, logits = _digits()
+    return torch.tensor(X, dtype=torch.float32), torch.tensor(y), torch.tensor(logits, dtype=torch.float32)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """One thread, and the global generator as it was."""
+    """One thread, and the global generator as it was. All torch work is done inside: a pool of threads, once started,
+    would not survive a fork."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -14,28 +14,28 @@ from autograder.notebooks.master import read_master
 MOST_WORDS_ALIKE = ("### BEGIN", "### END", "HIDDEN TESTS", "course_seed")
 
 
-def test_there_are_chapters(number):
-    assert CHAPTERS[number].master.exists()
+def test_there_are_chapters(chapter_number):
+    assert CHAPTERS[chapter_number].master.exists()
 
 
-def test_the_committed_notebook_is_up_to_date(number):
-    assert not is_stale(CHAPTERS[number]), "run `make notebooks`"
+def test_the_committed_notebook_is_up_to_date(chapter_number):
+    assert not is_stale(CHAPTERS[chapter_number]), "run `make notebooks`"
 
 
-def test_a_build_is_the_same_byte_for_byte(number):
-    one, two = build_chapter(CHAPTERS[number]), build_chapter(CHAPTERS[number])
+def test_a_build_is_the_same_byte_for_byte(chapter_number):
+    one, two = build_chapter(CHAPTERS[chapter_number]), build_chapter(CHAPTERS[chapter_number])
     assert one == two
 
 
-def test_no_answer_and_no_output_is_in_the_release(number):
-    text = CHAPTERS[number].notebook.read_text(encoding="utf-8")
+def test_no_answer_and_no_output_is_in_the_release(chapter_number):
+    text = CHAPTERS[chapter_number].notebook.read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
     for word in MOST_WORDS_ALIKE:
         assert word not in text
     for cell in notebook.cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None
-    master = read_master(CHAPTERS[number].master)
+    master = read_master(CHAPTERS[chapter_number].master)
     for name, cell in master.solutions.items():
         stub = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == name)
         assert "raise NotImplementedError()" in stub.source
@@ -44,24 +44,24 @@ def test_no_answer_and_no_output_is_in_the_release(number):
         assert not any(line in stub.source for line in lines)
 
 
-def test_every_exercise_has_its_cells_and_points(number):
-    notebook = nbformat.read(CHAPTERS[number].notebook, as_version=4)
+def test_every_exercise_has_its_cells_and_points(chapter_number):
+    notebook = nbformat.read(CHAPTERS[chapter_number].notebook, as_version=4)
     told = {c.metadata["nbgrader"]["grade_id"]: c.metadata["nbgrader"] for c in notebook.cells if "nbgrader" in c.metadata}
-    for exercise in chapter_exercises(number):
+    for exercise in chapter_exercises(chapter_number):
         assert told[exercise.name]["solution"] and not told[exercise.name]["locked"]
         check = told[f"check-{exercise.name}"]
         assert check["points"] == exercise.points and check["locked"] and check["grade"]
 
 
-def test_cell_ids_are_distinct_and_from_names(number):
-    cells = nbformat.read(CHAPTERS[number].notebook, as_version=4).cells
+def test_cell_ids_are_distinct_and_from_names(chapter_number):
+    cells = nbformat.read(CHAPTERS[chapter_number].notebook, as_version=4).cells
     ids = [c.id for c in cells]
-    assert len(set(ids)) == len(ids) and all(i.startswith(f"{number}-") for i in ids)
+    assert len(set(ids)) == len(ids) and all(i.startswith(f"{chapter_number}-") for i in ids)
 
 
-def test_the_first_line_says_where_it_comes_from(number):
-    first = nbformat.read(CHAPTERS[number].notebook, as_version=4).cells[0].source.split("\n")[0]
-    assert f"Generated from solutions/{CHAPTERS[number].stem}.py" in first
+def test_the_first_line_says_where_it_comes_from(chapter_number):
+    first = nbformat.read(CHAPTERS[chapter_number].notebook, as_version=4).cells[0].source.split("\n")[0]
+    assert f"Generated from solutions/{CHAPTERS[chapter_number].stem}.py" in first
 
 
 def test_the_start_notebook_is_up_to_date():

@@ -33,8 +33,8 @@ def imports_of(path):
     return found
 
 
-def test_each_chapter_has_the_same_name_everywhere(number):
-    stem = CHAPTERS[number].stem
+def test_each_chapter_has_the_same_name_everywhere(chapter_number):
+    stem = CHAPTERS[chapter_number].stem
     for path in (f"solutions/{stem}.py", f"autograder/drill/questions/ch{stem}.py",
                  f"course/{stem}/{stem}.ipynb", f"utils/widgets/ch{stem}.py", f"solutions/pictures/{stem}.svg"):
         assert (ROOT / path).exists(), path
@@ -43,33 +43,33 @@ def test_each_chapter_has_the_same_name_everywhere(number):
     assert (exercises / "__init__.py").exists() != exercises.with_suffix(".py").exists(), exercises
 
 
-def loaded_modules(number):
+def loaded_modules(chapter_number):
     """The modules that a chapter's exercises come from, by what follows the chapter in their names."""
-    name = f"autograder.exercises.ch{CHAPTERS[number].stem}"
-    chapter_exercises(number)
+    name = f"autograder.exercises.ch{CHAPTERS[chapter_number].stem}"
+    chapter_exercises(chapter_number)
     return {n.removeprefix(name).lstrip("."): m for n, m in sys.modules.items() if n == name or n.startswith(f"{name}.")}
 
 
-def test_the_build_knows_every_file_of_the_exercises(number):
-    files = build.exercise_files(CHAPTERS[number])
-    assert sorted(files) == sorted(Path(m.__file__) for m in loaded_modules(number).values())
+def test_the_build_knows_every_file_of_the_exercises(chapter_number):
+    files = build.exercise_files(CHAPTERS[chapter_number])
+    assert sorted(files) == sorted(Path(m.__file__) for m in loaded_modules(chapter_number).values())
 
 
-def test_a_change_in_any_of_them_is_a_reason_to_build(number, tmp_path, monkeypatch):
+def test_a_change_in_any_of_them_is_a_reason_to_build(chapter_number, tmp_path, monkeypatch):
     copy = shutil.copytree(build.EXERCISES, tmp_path / "exercises", ignore=shutil.ignore_patterns("__pycache__"))
-    digests = [build._inputs_digest(CHAPTERS[number])]
+    digests = [build._inputs_digest(CHAPTERS[chapter_number])]
     monkeypatch.setattr(build, "EXERCISES", copy)
-    assert build._inputs_digest(CHAPTERS[number]) == digests[0]
-    for path in build.exercise_files(CHAPTERS[number]):
+    assert build._inputs_digest(CHAPTERS[chapter_number]) == digests[0]
+    for path in build.exercise_files(CHAPTERS[chapter_number]):
         assert copy in path.parents
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-        digests.append(build._inputs_digest(CHAPTERS[number]))
+        digests.append(build._inputs_digest(CHAPTERS[chapter_number]))
     assert len(set(digests)) == len(digests)
 
 
-def test_in_a_package_each_exercise_has_its_module(number):
-    modules = loaded_modules(number)
-    for exercise in chapter_exercises(number) if len(modules) > 1 else ():
+def test_in_a_package_each_exercise_has_its_module(chapter_number):
+    modules = loaded_modules(chapter_number)
+    for exercise in chapter_exercises(chapter_number) if len(modules) > 1 else ():
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", exercise.name).lower()
         assert name in modules and any(value is exercise for value in vars(modules[name]).values()), exercise.id
     body = ast.parse(inspect.getsource(modules[""])).body
@@ -77,15 +77,15 @@ def test_in_a_package_each_exercise_has_its_module(number):
         assert [type(n) for n in body] == [ast.Expr, *[ast.ImportFrom] * (len(body) - 2), ast.Assign]
 
 
-def test_no_file_of_the_exercises_is_over_700_lines(number):
-    for path in build.exercise_files(CHAPTERS[number]):
+def test_no_file_of_the_exercises_is_over_700_lines(chapter_number):
+    for path in build.exercise_files(CHAPTERS[chapter_number]):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 700, path
 
 
-def test_ids_carry_their_chapter(number):
-    assert all(e.chapter == number for e in chapter_exercises(number))
-    ids = [q.id for q in chapter_questions(number)]
-    assert all(i.startswith(f"{number}.") for i in ids) and len(set(ids)) == len(ids)
+def test_ids_carry_their_chapter(chapter_number):
+    assert all(e.chapter == chapter_number for e in chapter_exercises(chapter_number))
+    ids = [q.id for q in chapter_questions(chapter_number)]
+    assert all(i.startswith(f"{chapter_number}.") for i in ids) and len(set(ids)) == len(ids)
 
 
 @pytest.mark.parametrize("package", ORDER)
@@ -123,10 +123,10 @@ def test_importing_the_packages_is_instant():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_stub_has_the_references_signature_and_first_line(number):
+def test_the_stub_has_the_references_signature_and_first_line(chapter_number):
     """Where the learner writes a function or class of the reference's own name."""
-    master = read_master(CHAPTERS[number].master)
-    for exercise in chapter_exercises(number):
+    master = read_master(CHAPTERS[chapter_number].master)
+    for exercise in chapter_exercises(chapter_number):
         reference = exercise.reference
         if isinstance(reference, tuple) or getattr(reference, "__name__", "") != exercise.names[0]:
             continue

@@ -1,4 +1,7 @@
-"""Stock nbgrader on each chapter: its real commands, its real database, real submissions."""
+"""Stock nbgrader on some chapters: its real commands, its real database, real submissions.
+
+What every chapter gives its learners is tested with our grader, in tests/class/test_every_chapter.py.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,8 @@ def course(tmp_path_factory):
     return folder
 
 
-def test_the_real_commands_on_a_perfect_an_empty_and_a_mixed_submission(number, course):
-    chapter = CHAPTERS[number]
+def test_the_real_commands_on_a_perfect_an_empty_and_a_mixed_submission(sampled_number, course):
+    chapter = CHAPTERS[sampled_number]
     built = build_chapter(chapter)
     source = course / "build" / "source" / chapter.stem / f"{chapter.stem}.ipynb"
     write_text(source, built.source)
@@ -57,7 +60,7 @@ def test_the_real_commands_on_a_perfect_an_empty_and_a_mixed_submission(number, 
     released = course / "course" / chapter.stem / f"{chapter.stem}.ipynb"
     assert json.loads(released.read_text()) == json.loads(built.release), "nbgrader's own release differs from ours"
 
-    names = [e.name for e in chapter_exercises(number)]
+    names = [e.name for e in chapter_exercises(sampled_number)]
     wanted = {"perfect": set(names), "empty": set(), "mixed": set(names[::2])}
     for student, solved in wanted.items():
         write_text(course / "submitted" / student / chapter.stem / f"{chapter.stem}.ipynb",
@@ -67,7 +70,7 @@ def test_the_real_commands_on_a_perfect_an_empty_and_a_mixed_submission(number, 
 
     from nbgrader.api import Gradebook
 
-    points = {e.name: e.points for e in chapter_exercises(number)}
+    points = {e.name: e.points for e in chapter_exercises(sampled_number)}
     with Gradebook(f"sqlite:///{course}/gradebook.db") as book:
         for student, solved in wanted.items():
             notebook = book.find_submission_notebook(chapter.stem, chapter.stem, student)
@@ -77,9 +80,9 @@ def test_the_real_commands_on_a_perfect_an_empty_and_a_mixed_submission(number, 
     assert "not written yet" in page.read_text(encoding="utf-8")
 
 
-def test_validate_tells_a_solved_notebook_from_an_empty_one(number, tmp_path):
-    chapter = CHAPTERS[number]
-    names = {e.name for e in chapter_exercises(number)}
+def test_validate_tells_a_solved_notebook_from_an_empty_one(sampled_number, tmp_path):
+    chapter = CHAPTERS[sampled_number]
+    names = {e.name for e in chapter_exercises(sampled_number)}
     for solved, told in ((names, "Success"), (set(), "failed")):
         path = tmp_path / f"{len(solved)}.ipynb"
         write_text(path, nbformat.writes(solved_cells(chapter, solved)))

@@ -11,34 +11,34 @@ from autograder.notebooks.master import read_master
 from autograder.remote import judge_source
 
 
-def test_checks_prove_themselves(number):
-    master, row = read_master(CHAPTERS[number].master), Row()
-    for exercise in chapter_exercises(number):
+def test_checks_prove_themselves(chapter_number):
+    master, row = read_master(CHAPTERS[chapter_number].master), Row()
+    for exercise in chapter_exercises(chapter_number):
         _self_proof(exercise, master, row)
-    _questions(number, row)
+    _questions(chapter_number, row)
     assert row.shortfalls == []
-    assert row.misconceptions >= 4 * len(chapter_exercises(number))
+    assert row.misconceptions >= 4 * len(chapter_exercises(chapter_number))
 
 
-def test_the_solution_passes_in_another_process_too(number):
+def test_the_solution_passes_in_another_process_too(chapter_number):
     """Where neither utils nor the exercises can be imported: as a class is graded."""
-    master = read_master(CHAPTERS[number].master)
+    master = read_master(CHAPTERS[chapter_number].master)
     cells = list(master.setup)
-    for exercise in chapter_exercises(number):
+    for exercise in chapter_exercises(chapter_number):
         cells.append(master.solutions[exercise.name].solution)
         told = judge_source(exercise, cells, seed=7)
         assert told.passed, f"{exercise.id}: {told.title} {told.message} {[r for r in told.rows if not r.ok]}"
 
 
-def test_a_stub_is_not_attempted_in_another_process(number):
-    for exercise in chapter_exercises(number):
+def test_a_stub_is_not_attempted_in_another_process(chapter_number):
+    for exercise in chapter_exercises(chapter_number):
         names = "\n".join(f"def {n}(*a, **k):\n    raise NotImplementedError()" for n in exercise.names)
         told = judge_source(exercise, [names], seed=7)
         assert not told.passed and told.points == 0
 
 
-def test_questions_are_well_formed(number):
-    for question in chapter_questions(number):
+def test_questions_are_well_formed(chapter_number):
+    for question in chapter_questions(chapter_number):
         assert question.difficulty in (1, 2, 3) and question.text
         if isinstance(question, Choice):
             texts = [question.right, *(t for t, _ in question.wrong)]

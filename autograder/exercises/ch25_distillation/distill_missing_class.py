@@ -211,7 +211,7 @@ distill_missing_class = Exercise(
             "parameters belong to the optimiser.",
             "The teacher moved."),
         Misconception(
-            "epochs", partial(_student, epochs=True),
+            "epochs", partial(_student, epochs=True, batch=300),
             "`steps` counts optimiser steps, not passes over the data. Stop in the middle of a pass if you have to.",
             "Too many steps."),
         Misconception(

@@ -83,6 +83,7 @@ kd_grad = Exercise(
     hidden=[
         Case(_T2, _T2, _Y2, 3, 1, label="the student equals the teacher, alpha = 1"),
         Case(_S2, _T2, np.array([1, 0]), 5, 0.5, label="labels that the teacher does not prefer"),
+        Case(_S2, _T2, _Y2, 0.5, 0.5, label="T = 0.5"), Case(_S2, _T2, _Y2, 1, 0.5, label="T = 1"),
         Case(_LARGE, _LARGE[::-1].copy(), np.array([2, 2]), 2, 0.5, label="logits of ±1e4"),
         Case(np.repeat(_S, 6, axis=0), np.repeat(_T, 6, axis=0), np.repeat(_Y, 6), 2, 0.7, label="six equal rows"),
         Case(_S2, _T2, _Y2, 1000, 1, label="T = 1000: logit matching"),
