@@ -25,10 +25,12 @@ from .course import Course, CourseError
 from .grade import Graded
 from .gradebook import Gradebook, current_results, result_key
 from .results import FAILED, GRADED, REFUSED, Result
-from .submission import Submission, read_submission
+from .submission import Submission, read_note, read_submission
 from .workers import LocalPool, Settings
 
 Listener = Callable[["Progress"], None]
+TIMESTAMP = "timestamp.txt"
+NOTES = (TIMESTAMP, "submission_secret.txt")  # `nbgrader release_feedback` wants them beside each page
 _ZONE = re.compile(r"[A-Za-z][\w+/-]*")  # no path: the text comes with a submission
 
 
@@ -161,20 +163,21 @@ def _record(course: Course, book: Gradebook, assignment: Assignment, graded: Gra
     """Files first, then the gradebook: what the gradebook says is done has its files. Where another result stands
     already, its files stay as well."""
     result = graded.result
-    timestamp = read_submission(folder, assignment.name, result.student, []).timestamp
-    handed_in = parse_timestamp(timestamp)
+    notes = {name: read_note(folder, name) for name in NOTES}
+    handed_in = parse_timestamp(notes[TIMESTAMP].strip())
     before = book.recorded(assignment, result)
     if result.status != FAILED and (before is None or before.scores() == result.scores()):
-        write_pages(course, book, assignment, graded, timestamp)
+        write_pages(course, book, assignment, graded, notes)
     recorded = book.record(assignment, result, handed_in)
     if recorded.conflict:
         summary.conflicts.append(f"{result.assignment}, {result.student}: {recorded.conflict}")
 
 
-def write_pages(course: Course, book: Gradebook, assignment: Assignment, graded: Graded, timestamp: str) -> None:
-    """The graded notebooks and feedback pages of a result."""
+def write_pages(course: Course, book: Gradebook, assignment: Assignment, graded: Graded,
+                notes: dict[str, str]) -> None:
+    """The graded notebooks and feedback pages of a result. notes: texts of NOTES by file name."""
     result = graded.result
-    given = book.foreseen(result, parse_timestamp(timestamp))
+    given = book.foreseen(result, parse_timestamp(notes[TIMESTAMP].strip()))
     target = course.folder(course.autograded, result.student, result.assignment)
     feedback = course.folder(course.feedback, result.student, result.assignment)
     for released, told in zip(assignment.notebooks, result.notebooks):
@@ -182,9 +185,9 @@ def write_pages(course: Course, book: Gradebook, assignment: Assignment, graded:
         _put(target / f"{released.name}.ipynb", pages.graded_notebook(content, told, released))
         _put(feedback / f"{released.name}.html",
              pages.feedback_page(content, told, released, result.student, given.get(released.name)))
-    if timestamp:
-        for folder in (target, feedback):
-            _put(folder / "timestamp.txt", timestamp + "\n")
+    for name, text in notes.items():
+        for folder in (target, feedback) if text else ():
+            _put(folder / name, text)
     for path in course.folder(course.release, ".", result.assignment).iterdir():
         if path.is_file() and path.suffix != ".ipynb" and not (target / path.name).exists():
             _put(target / path.name, path)

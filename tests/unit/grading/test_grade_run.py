@@ -115,7 +115,7 @@ def test_files_and_time_of_handing_in(graded, hand_in, root):
     for student in ("ann", "bob", "cid"):
         assert (root / "autograded" / student / NAME / "figure.svg").read_text() == "<svg/>"
         assert (root / "feedback" / student / NAME / f"{NAME}.html").stat().st_size > 1000
-    assert (root / "feedback" / "ann" / NAME / "timestamp.txt").read_text() == "2026-01-05 10:00:00 UTC\n"
+    assert (root / "feedback" / "ann" / NAME / "timestamp.txt").read_text() == "2026-01-05 10:00:00 UTC"
     assert not (root / "feedback" / "cid" / NAME / "timestamp.txt").exists()
     assert rows(root, "select student_id, timestamp from submitted_assignment order by 1") == [
         ("ann", "2026-01-05 10:00:00.000000"), ("bob", None), ("cid", None)]
