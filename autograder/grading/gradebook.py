@@ -109,7 +109,8 @@ class Gradebook:
         self.has_results = RESULTS.name in tables
         if not self.has_results and not read_only:
             back_up(self.course.db_url)
-            _own.create_all(self.engine)
+            with self._transaction() as db:
+                _own.create_all(db)
             self.has_results = True
         self.tables = sa.MetaData()
         self.tables.reflect(self.engine, only=NBGRADER_TABLES)

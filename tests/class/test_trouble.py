@@ -11,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from class_tools import (
     scores,
     tables,
 )
+
+from autograder.grading.course import open_course
+from autograder.grading.gradebook import Gradebook
 
 pytestmark = pytest.mark.slow
 
@@ -204,7 +208,8 @@ def test_a_gradebook_that_another_program_holds_is_waited_for(course_of):
     with contextlib.closing(sqlite3.connect(root / "gradebook.db", isolation_level=None, timeout=60)) as db:
         process = subprocess.Popen(grade_words(root, "12"), cwd=root, env=environment(), stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, text=True)
-        while not list(root.glob("gradebook.db.*.bak")) and process.poll() is None:
+        has_table = "select 1 from sqlite_master where name = 'autograder_result'"
+        while not db.execute(has_table).fetchall() and process.poll() is None:
             time.sleep(0.01)
         db.execute("begin immediate")
         held = time.monotonic()
@@ -218,6 +223,17 @@ def test_a_gradebook_that_another_program_holds_is_waited_for(course_of):
     assert process.returncode == 0, out
     assert recorded == (0,), "it was held while the first result was there"
     assert len(scores(root / "gradebook.db", name)) == STUDENTS
+
+
+def test_the_first_run_waits_for_a_gradebook_that_is_held(course_of):
+    root = course_of("12")
+    with contextlib.closing(sqlite3.connect(root / "gradebook.db", isolation_level=None, check_same_thread=False)) as db:
+        db.execute("begin immediate")
+        timer = threading.Timer(1.5, db.execute, ["rollback"])
+        timer.start()
+        with Gradebook(open_course(root)):
+            timer.join()
+    assert query(root / "gradebook.db", "select count(*) from autograder_result") == [(0,)]
 
 
 def test_two_runs_at_a_time_record_each_submission_once(course_of):
