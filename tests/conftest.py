@@ -1,7 +1,7 @@
 """What all tests share: no test touches the learner's own progress file; tests that go through the chapters.
 
-A test with the argument `chapter_number` runs for every written chapter, one with `sampled_number` for some, spread over the
-course: it takes minutes a chapter in stock nbgrader. AUTOGRADER_FULL=1 takes every chapter there too.
+A test with the argument `chapter_number` runs for every written chapter, one with `sampled_number` for some, spread
+over the course: it takes minutes a chapter in stock nbgrader. AUTOGRADER_FULL=1 takes every chapter there too.
 """
 
 from __future__ import annotations

@@ -25,12 +25,10 @@ from .course import Course, CourseError
 from .grade import Graded
 from .gradebook import Gradebook, current_results, result_key
 from .results import FAILED, GRADED, REFUSED, Result
-from .submission import Submission, read_note, read_submission
+from .submission import NOTES, TIMESTAMP, Submission, read_note, read_submission
 from .workers import LocalPool, Settings
 
 Listener = Callable[["Progress"], None]
-TIMESTAMP = "timestamp.txt"
-NOTES = (TIMESTAMP, "submission_secret.txt")  # `nbgrader release_feedback` wants them beside each page
 _ZONE = re.compile(r"[A-Za-z][\w+/-]*")  # no path: the text comes with a submission
 
 

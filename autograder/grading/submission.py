@@ -19,6 +19,8 @@ from .assignment import Released, grade_id, text_of
 MAX_NOTEBOOK = 20 * 2**20
 MAX_SOURCE = 400_000
 MAX_CELLS = 5_000
+TIMESTAMP = "timestamp.txt"
+NOTES = (TIMESTAMP, "submission_secret.txt")  # `nbgrader release_feedback` wants them beside each page
 
 
 class Refused(ValueError):
@@ -61,7 +63,7 @@ def read_submission(folder: Path, assignment: str, student: str, names: list[str
             notebooks[name] = str(error)
         content = notebooks[name]
         digest.update(name.encode() + b"\0" + (content if isinstance(content, bytes) else content.encode()))
-    return Submission(assignment, student, notebooks, digest.hexdigest(), read_note(folder, "timestamp.txt").strip())
+    return Submission(assignment, student, notebooks, digest.hexdigest(), read_note(folder, TIMESTAMP).strip())
 
 
 def read_note(folder: Path, name: str) -> str:

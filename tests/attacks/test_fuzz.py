@@ -120,10 +120,10 @@ def change(data, way, kind, value):
 
 
 @MANY
-@given(todo=st.lists(changes(), min_size=1, max_size=4))
-def test_a_notebook_of_changed_structure_gives_a_row(assignment, handed_out, todo):
+@given(made=st.lists(changes(), min_size=1, max_size=4))
+def test_a_notebook_of_changed_structure_gives_a_row(assignment, handed_out, made):
     data = json.loads(handed_out)
-    for way, kind, value in todo:
+    for way, kind, value in made:
         change(data, way, kind, value)
     row = graded(assignment, json.dumps(data).encode())
     assert row.points == 0 and row.status in ("graded", "refused")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import nbformat
 import pytest
-from class_tools import graded, hand_in, known, scores, solutions, write_course
+from class_tools import graded, hand_in, known, released, scores, solutions, write_course
 
 from autograder.exercises import chapter_exercises
+from autograder.notebooks.build import build_chapter
 
 pytestmark = pytest.mark.slow
 
@@ -13,6 +15,8 @@ pytestmark = pytest.mark.slow
 def test_a_perfect_an_empty_and_a_mixed_submission(chapter_number, tmp_path):
     chapter = known([chapter_number])[0]
     course = write_course(tmp_path / "course", [chapter])
+    ours = nbformat.reads(build_chapter(chapter).release, as_version=4)
+    assert released(course, chapter) == ours, "nbgrader's own release differs from ours"
     points = {e.name: e.points for e in chapter_exercises(chapter_number)}
     right, names = solutions(chapter), list(points)
     wanted = {"perfect": names, "empty": [], "mixed": names[::2]}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from utils.cost.edge_metrics import wilson_interval
 from utils.numerics.formats import FORMATS, all_values
 from utils.numerics.noise import crest_factor_db, predicted_int8_sqnr_db, ruler_data
 from utils.widgets.shell import Prediction, explorer
@@ -262,12 +262,6 @@ class VariantRow:
         return tuple(dict.fromkeys(op for op in self.operators if op in INTEGER_KERNELS))
 
 
-def wilson(k: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval for a share of k in n."""
-    centre, half = (k + z * z / 2) / (n + z * z), z * sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
-    return centre - half, centre + half
-
-
 def quantize_digits(epochs: int = 2) -> dict[str, bytes]:
     """ONNX files of the trained digits CNN (151,306 parameters): FP32, static QDQ INT8, dynamic INT8."""
     import torch
@@ -334,7 +328,7 @@ def measure_digits(files: dict[str, bytes], rounds: int = 200) -> list[VariantRo
 def digits_table(rows: Sequence[VariantRow]) -> Shown:
     """Size, accuracy with its interval, and time of each file."""
     told = [(r.name, f"{r.file_bytes / 1000:.0f}", f"{r.accuracy:.1%}",
-             "{:.1%} … {:.1%}".format(*wilson(r.correct, r.total)), f"{r.p50_ms:.3f}",
+             "{:.1%} … {:.1%}".format(*wilson_interval(r.correct, r.total)), f"{r.p50_ms:.3f}",
              ", ".join(r.integer_operators) or "none") for r in rows]
     return table(("file", "kB", f"accuracy ({rows[0].total} images)", "95 % interval", "ms for one image, median",
                   "integer operators that ran"), told)

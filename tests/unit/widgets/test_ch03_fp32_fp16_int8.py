@@ -88,7 +88,7 @@ def test_wilson_against_scipy():
 
     for k, n in ((510, 540), (540, 540), (0, 20)):
         want = binomtest(k, n).proportion_ci(method="wilson")
-        assert ch.wilson(k, n) == pytest.approx((want.low, want.high), abs=1e-6)
+        assert ch.wilson_interval(k, n) == pytest.approx((want.low, want.high), abs=1e-6)
 
 
 def test_int8_files_of_the_digits_network_run_on_integers():
