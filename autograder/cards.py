@@ -159,5 +159,5 @@ def box_html(exercise: Exercise) -> str:
     dots = "●" * exercise.difficulty + "○" * (3 - exercise.difficulty)
     parts = [f"difficulty {dots}", f"about {exercise.minutes} minutes", f"{exercise.points:g} points"]
     if exercise.idea:
-        parts.append(f"new: {html.escape(exercise.idea)}")
+        parts.append(f"new: {html.escape(exercise.idea, quote=False)}")
     return " &nbsp;·&nbsp; ".join(parts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any
 
 from . import progress
 from .cards import card_html, card_text
+from .chapters import CHAPTERS
 from .exercise import Exercise
 from .exercises import chapter_exercises, find_exercise
 from .judging import Judgement, judge_answer, seed_for
@@ -84,8 +87,9 @@ def elsewhere_notice(exercise: Exercise, answer: tuple) -> str:
     Where a class is graded, set-up cells and answers alone are run: a function of another cell, or of the course's
     own packages, is not there.
     """
-    answers = {name for other in chapter_exercises(exercise.chapter) for name in other.names}
-    found = sorted({name for part in answer for name in _used_elsewhere(part)} - answers)
+    given = {name for other in chapter_exercises(exercise.chapter) for name in other.names}
+    found = {name for part in answer for name in _used_elsewhere(part)} - given
+    found = sorted(found and found - _set_up_names(exercise.chapter))
     if not found:
         return ""
     told = ", ".join(f"`{name}`" for name in found)
@@ -106,6 +110,16 @@ def _used_elsewhere(part: Any) -> Iterator[str]:
             cells = {f.__code__.co_filename for f in sources if is_learners(f.__code__.co_filename)}
             if (cells and own not in cells) or (value.__module__ or "").split(".")[0] in ("utils", "autograder"):
                 yield name
+
+
+def _set_up_names(chapter: str) -> set[str]:
+    """Functions and classes that the set-up cells of the chapter's notebook define; none where it cannot be read."""
+    try:
+        cells = json.loads(CHAPTERS[chapter].notebook.read_text(encoding="utf-8"))["cells"]
+        bodies = [ast.parse("".join(c["source"])).body for c in cells if "setup" in c["metadata"].get("tags", ())]
+    except (OSError, ValueError, KeyError, SyntaxError):
+        return set()
+    return {n.name for body in bodies for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
 
 
 def _names(code: CodeType) -> set[str]:

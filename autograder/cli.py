@@ -43,13 +43,14 @@ def told(command: Callable) -> Callable:
         from .notebooks.master import MasterError
         from .progress import ProgressError
         from .reset import ResetError
+        from .setup_triton import SetupError
 
         try:
             return command(*args, **kwargs)
         except MasterError as error:
             err.print(f"[red]✗[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
-        except (KeyError, CourseError, LabError, ProgressError, ResetError, OSError) as error:
+        except (KeyError, CourseError, LabError, ProgressError, ResetError, SetupError, OSError) as error:
             sentence = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
             err.print(f"[red]✗[/red] {escape(str(sentence))}", highlight=False, soft_wrap=True)
             raise typer.Exit(2) from error
@@ -181,8 +182,14 @@ def progress(as_json: Json = False) -> None:
 
 @app.command()
 @told
-def doctor(as_json: Json = False) -> None:
+def doctor(as_json: Json = False,
+           setup: Annotated[str | None, typer.Option(metavar="triton", help="Make the environment of the real Triton "
+                                                     "server (about 450 MB).")] = None,
+           again: Annotated[bool, typer.Option("--again", help="With --setup: make it anew.")] = False) -> None:
     """What this machine has, and what that enables."""
+    if setup is not None:
+        _setup(setup, again)
+        return
     from .doctor import examine
 
     findings = examine()
@@ -198,6 +205,16 @@ def doctor(as_json: Json = False) -> None:
         out.print(table)
     if any(f.needed and not f.ok for f in findings):
         raise typer.Exit(1)
+
+
+def _setup(what: str, again: bool) -> None:
+    from .setup_triton import SetupError, setup_triton
+
+    if what != "triton":
+        raise SetupError(f"there is nothing called {what!r} to set up: write `autograder doctor --setup triton`")
+    plain = {"highlight": False, "soft_wrap": True, "markup": False}
+    folder = setup_triton(lambda line: out.print(f"· {line}", **plain), again=again)
+    out.print(f"✓ the real Triton server is ready in {folder}", **plain)
 
 
 @app.command()

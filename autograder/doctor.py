@@ -33,7 +33,7 @@ class Finding:
 def examine() -> list[Finding]:
     """All findings; never raises, an examination that fails is a finding."""
     return [look() for look in (_python, *map(_package, NEEDED), _progress_file, _gpu, _tensorrt,
-                                _onnxruntime, _sandbox, _browser, _memory)]
+                                _triton, _onnxruntime, _sandbox, _browser, _memory)]
 
 
 NEEDED = ("jupyterlab", "ipywidgets", "nbgrader", "numpy", "torch", "onnx", "onnxruntime", "scikit-learn")
@@ -77,6 +77,16 @@ def _tensorrt() -> Finding:
     except importlib.metadata.PackageNotFoundError:
         return Finding("TensorRT", False, "none", "", "not needed: `pip install -e '.[tensorrt]'` on Linux with an "
                                                       "NVIDIA GPU")
+
+
+def _triton() -> Finding:
+    from utils.serving.triton.environment import available
+
+    from .setup_triton import triton_folder
+
+    ok, told = available(triton_folder())
+    return Finding("Triton server", ok, told if ok else "none", f"chapter 28's real server, in {triton_folder()}",
+                   f"not needed, chapter 28 has a stand-in: {told.split(': ', 1)[-1]}")
 
 
 def _onnxruntime() -> Finding:

@@ -109,7 +109,7 @@ class Oracle:
         group, case = self.cases[i]
         wanted = self.exercise.must_raise(group, case)
         if wanted:
-            return _refusal_differs(wanted, case.word, outcome)
+            return _refusal_differs(wanted, case.word, outcome, self.show)
         if "error" in outcome:
             return tell_error(outcome["error"])
         expected, got = self.expected(i)["value"], outcome["value"]
@@ -144,9 +144,9 @@ class Oracle:
         return show_value(self.exercise, value)
 
 
-def _refusal_differs(wanted: str, word: str, outcome: dict) -> str | None:
+def _refusal_differs(wanted: str, word: str, outcome: dict, show: Callable[[dict], str]) -> str | None:
     if "error" not in outcome:
-        return f"returned {brief(outcome['value'])} instead of raising {wanted}"
+        return f"returned {show(outcome)} instead of raising {wanted}"
     if wanted not in outcome["error"]["types"]:
         return f"{tell_error(outcome['error'])}, expected {wanted}"
     if word and word.lower() not in outcome["error"]["message"].lower():

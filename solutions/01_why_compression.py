@@ -32,7 +32,7 @@ import numpy as np
 # A **parameter** or **weight** is one learned number. In FP32 it takes 32 bits, 4 bytes. How large are 8 billion of them, and what has a phone?
 
 # %%
-from utils.compression.necessity import TARGET_DEVICES
+from utils.compression.feasibility.necessity import TARGET_DEVICES
 
 phone = TARGET_DEVICES["Snapdragon 8 Gen 3 phone 12GB"]
 print(f"8 billion weights in FP32: {8e9 * 32 / 8 / 1e9:.0f} GB")
@@ -60,7 +60,7 @@ print(6e9 * 8 / 8e9, "bits")
 # $$\text{tokens/s} \le \frac{\text{bandwidth}}{\text{bytes of all weights}}$$
 
 # %%
-from utils.compression.necessity import decode_ceiling_tokens_s
+from utils.compression.feasibility.necessity import decode_ceiling_tokens_s
 
 for bits in (32, 16, 8, 4):
     print(f"8 B weights, {bits:2} bits, 60 GB/s: at most {decode_ceiling_tokens_s(8e9, bits, 60):6.3f} tokens/s")
@@ -70,8 +70,8 @@ for bits in (32, 16, 8, 4):
 # Its weights had 4 bits, with one FP32 scale for every 128 of them. (6.6 billion are counted: all but the embedding table, of which a token reads one row.)
 
 # %%
-from utils.cost.decoder_config import LLAMA2_7B
-from utils.cost.decoder_params import matmul_params
+from utils.cost.params.decoder_config import LLAMA2_7B
+from utils.cost.params.decoder import matmul_params
 from utils.cost.params import effective_bits
 
 bits = effective_bits(4, group_size=128, scale_bits=32)
@@ -85,7 +85,7 @@ print(f"{bits} bits a weight: at most {ceiling:.1f} tokens/s; 11.55 measured are
 # Both limits at once are one question. How many bits may a weight have, if the weights must fit *and* be read `tokens/s` times a second?
 
 # %%
-from utils.compression.necessity import max_bits_per_weight
+from utils.compression.feasibility.necessity import max_bits_per_weight
 
 limits = max_bits_per_weight(8e9, phone.free_bytes, phone.mem_gb_s, tokens_per_s=10)
 print(f"memory allows {limits.capacity_bits:.1f} bits, bandwidth {limits.bandwidth_bits:.2f}: "
@@ -98,7 +98,7 @@ print(f"memory allows {limits.capacity_bits:.1f} bits, bandwidth {limits.bandwid
 # SRAM is the small memory on the chip, here a cache of 8 KiB.
 
 # %%
-from utils.cost.energy import ENERGY_PJ_45NM
+from utils.cost.edge_metrics.energy import ENERGY_PJ_45NM
 
 for name in ("int8_add", "int8_mul", "fp32_add", "fp32_mul", "sram_32bit", "dram_32bit"):
     pj = ENERGY_PJ_45NM[name]
@@ -109,7 +109,7 @@ for name in ("int8_add", "int8_mul", "fp32_add", "fp32_mul", "sram_32bit", "dram
 # A matrix of 1,000 × 1,000 weights and one input vector are a million MACs. The **activations** are the 1,000 inputs and 1,000 outputs; each passes the SRAM once:
 
 # %%
-from utils.compression.necessity import energy_breakdown
+from utils.compression.feasibility.necessity import energy_breakdown
 
 for mac_bits, weight_bytes in ((32, 4e6), (8, 1e6)):
     e = energy_breakdown(1e6, weight_bytes, 2000 * mac_bits / 8, mac_bits=mac_bits)
@@ -121,7 +121,7 @@ for mac_bits, weight_bytes in ((32, 4e6), (8, 1e6)):
 # The paper Deep Compression opens with this estimate: a billion FP32 weights, 20 times a second.
 
 # %%
-from utils.compression.necessity import dram_power_w as our_dram_power_w
+from utils.compression.feasibility.necessity import dram_power_w as our_dram_power_w
 
 for bits in (32, 8, 4):
     print(f"1 billion weights, {bits:2} bits, 20 Hz: {our_dram_power_w(1e9, bits, 20):5.1f} W for the DRAM")
@@ -135,7 +135,7 @@ for bits in (32, 8, 4):
 # All limits for 8 billion weights at 10 tokens/s. On boards, phones and laptops half of the memory is for weights; on the GPU it is 90 %.
 
 # %%
-from utils.compression.necessity import necessity_report
+from utils.compression.feasibility.necessity import necessity_report
 
 print(f"{'':30} memory  bandwidth   required   bytes / FP32")
 for device in TARGET_DEVICES.values():
@@ -154,7 +154,7 @@ for device in TARGET_DEVICES.values():
 # %%
 import torch
 
-from utils.cost.proportions import wilson_interval
+from utils.cost.edge_metrics.proportions import wilson_interval
 from utils.widgets.ch01_why_compression import digits_baseline, digits_model
 
 torch.set_num_threads(1)
@@ -170,7 +170,7 @@ print(f"{right} of {n} test images right: {right / n:.1%}, 95 % interval {low:.1
 # Now we add random noise to all weights. Its strength is given relative to the weights of each matrix: 0.1 means a tenth of their root mean square.
 
 # %%
-from utils.compression.tolerance import tolerance_curve
+from utils.compression.feasibility.tolerance import tolerance_curve
 from utils.networks.digits import load_digits_split
 
 _, X_test, _, y_test = load_digits_split()
@@ -183,7 +183,7 @@ for strength, acc in tolerance_curve(model, X_test, y_test, "noise", [0.05, 0.1,
 # Rounding is such a noise. **Quantization** to *b* bits stores integers and one scale for each row of a matrix. How strong is the error, and what does it do?
 
 # %%
-from utils.compression.tolerance import rounding_noise
+from utils.compression.feasibility.tolerance import rounding_noise
 
 for bits, acc in tolerance_curve(model, X_test, y_test, "bits", [8, 6, 4, 3, 2]):
     print(f"{bits} bits: error {rounding_noise(model, bits):.3f} of the weights, {round(acc * n)} of {n} right")
@@ -250,7 +250,7 @@ for value, word in zip(w.ravel(), w.ravel().view(np.uint32)):
 
 # %%
 from utils.compression.coding import entropy_bits
-from utils.compression.redundancy import lossless_bound_bits
+from utils.compression.feasibility.redundancy import lossless_bound_bits
 
 print("four symbols, equally often:", entropy_bits([0, 1, 2, 3]), "bits")
 weights = np.concatenate([layer.weight.detach().numpy().ravel() for layer in model.linears])
@@ -275,7 +275,7 @@ print(f"{2 * len(weights):,} bytes in BF16, {len(data):,} coded: {coding.bits_pe
 # Compression is more than "fewer parameters". For the middle matrix of our network, 64 × 128 = 8,192 weights, in bytes:
 
 # %%
-from utils.compression.sparsity_formats import format_bytes
+from utils.compression.sparsity.formats import format_bytes
 
 for name, parameters, size in (
         ("FP32", 8192, 4 * 8192),
@@ -295,7 +295,7 @@ for name, parameters, size in (
 # The **standard error** of a share p of n images is √(p (1 − p) / n):
 
 # %%
-from utils.compression.tolerance import accuracy_standard_error
+from utils.compression.feasibility.tolerance import accuracy_standard_error
 
 print(f"{right / n:.1%} of {n}: ± {accuracy_standard_error(right / n, n):.1%} (one standard error)")
 
@@ -541,7 +541,7 @@ gpu_ceiling()
 # Rows 3, 4, 5, 8 and 9 were computed above, and the measurements of rows 1 and 6 too. Here is row 2 in numbers:
 
 # %%
-from utils.compression.tolerance import relative_bytes, spoiled
+from utils.compression.feasibility.tolerance import relative_bytes, spoiled
 from utils.widgets.ch01_why_compression import digits_model
 
 for bits in (8, 4, 2):

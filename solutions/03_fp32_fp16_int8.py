@@ -300,8 +300,8 @@ check("03.decode_word", decode_word)
 # The check takes the difference `q - zero_point` in a wider type than int8, so `q` may be int8 itself where the codes fit.
 # For a tensor of zeros the scale is 1.0, with any zero point among the codes. Where rounding leaves two zero points that fulfil all this, either one will do.
 #
-# For example [−1, 0, 0.5, 3] → codes [−128, −64, −32, 127], scale 0.01568627450980392 (4 / 255), zero point −64.
-# With `bits=4`, [2, 4, 8] → codes [−4, 0, 7], scale 0.5333 (8 / 15), zero point −8. [−1, 0.25, 1] → scale 2 / 255; the highest code is 127.
+# For example [-1, 0, 0.5, 3] → codes [-128, -64, -32, 127], scale 0.01568627450980392 (4 / 255), zero point −64.
+# With `bits=4`, [2, 4, 8] → codes [-4, 0, 7], scale 0.5333 (8 / 15), zero point −8. [-1, 0.25, 1] → scale 2 / 255; the highest code is 127.
 
 # %% exercise="affine_quantize"
 def affine_quantize(x: np.ndarray, bits: int = 8) -> tuple[np.ndarray, float, int]:
@@ -336,9 +336,9 @@ check("03.affine_quantize", affine_quantize)
 # - Return `(winner, sqnr_int8_db, sqnr_e4m3_db)`. The winner has the higher SQNR: `"int8"` or `"e4m3"`. Equal SQNRs count as `"int8"`.
 #   The dB are checked to 0.2.
 #
-# For example [3.0, −2.9, 2.0, −1.7, 1.1] → ("int8", 51.105, 31.993).
+# For example [3.0, -2.9, 2.0, -1.7, 1.1] → ("int8", 51.105, 31.993).
 #
-# [100, 1, 0.5, −0.25, 0.1] → ("e4m3", 46.98, 85.00). Look at the second number: INT8 rounds the last four values to one step or to zero, and still gets 47 dB.
+# [100, 1, 0.5, -0.25, 0.1] → ("e4m3", 46.98, 85.00). Look at the second number: INT8 rounds the last four values to one step or to zero, and still gets 47 dB.
 # SQNR measures energy, and nearly all of it is in the 100.
 
 # %% exercise="pick_8bit"
@@ -374,7 +374,7 @@ check("03.pick_8bit", pick_8bit)
 # - k can be 4,096. All sums, zero points included, fit into int32.
 # - Raise `ValueError` when the inner sizes differ, also if one of them is 1.
 #
-# For example [[10, 20]] with 0.5 and 5, times [[1], [−2]] with 0.25 and 1 → [[−5.625]]: the integer sum is −45. With zero points 0 it is [[−3.75]].
+# For example [[10, 20]] with 0.5 and 5, times [[1], [-2]] with 0.25 and 1 → [[-5.625]]: the integer sum is −45. With zero points 0 it is [[-3.75]].
 
 # %% exercise="int8_gemm"
 def int8_gemm(qa: np.ndarray, sa: float, za: int, qb: np.ndarray, sb: float, zb: int) -> np.ndarray:

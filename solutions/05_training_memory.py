@@ -112,7 +112,7 @@ print(f"\n7 billion parameters, mixed precision, Adam: {states.total / 1e9:.0f} 
 # To compute gradients, autograd keeps some tensors of the forward pass. It tells us which ones through its own hooks.
 
 # %%
-from utils.cost.saved_tensors import saved_activation_bytes
+from utils.cost.memory.saved_tensors import saved_activation_bytes
 
 report = saved_activation_bytes(network, torch.zeros(32, 100))
 print(f"kept: {report.total:,} bytes; by layer: {report.by_module}")
@@ -159,7 +159,7 @@ print(report.by_module, "in all", report.total)
 # We take 32 layers, each of them a Linear and its ReLU, and count every live tensor after each operator. Weights, their gradients (`.grad`) and the input are left out.
 
 # %%
-from utils.cost.live_tensors import trace_inference, trace_training
+from utils.cost.memory.live_tensors import trace_inference, trace_training
 from utils.networks.training_nets import mlp
 
 chain, x = mlp(width=128, depth=32).to("meta"), torch.zeros(256, 128, device="meta")
@@ -182,7 +182,7 @@ print("live units in the backward pass: ", " ".join(f"{live:.1f}" for live in ba
 # Is our counter right? torch's profiler watches the allocator itself, on the CPU and with real memory:
 
 # %%
-from utils.cost.live_tensors import profiled_peak_bytes
+from utils.cost.memory.live_tensors import profiled_peak_bytes
 
 real, data = mlp(width=128, depth=32), torch.zeros(256, 128)
 for p in real.parameters():
@@ -220,7 +220,7 @@ for batch in (16, 32, 64):
 # Turned around, this tells the largest batch for a budget, before anything is launched:
 
 # %%
-from utils.cost.live_tensors import max_batch
+from utils.cost.memory.live_tensors import max_batch
 from utils.networks.training_nets import resnet18
 
 print("8 GiB hold at most", max_batch(resnet18, (3, 224, 224), 8 * 2**30, FP32_ADAM), "images of 224 × 224")

@@ -34,7 +34,7 @@ import math
 # How much faster is it on an H100? We assume that starting an operator, its launch, costs 5 µs:
 
 # %%
-from utils.cost.op_costs import conv_op
+from utils.cost.roofline.op_costs import conv_op
 from utils.cost.roofline import op_time_us
 from utils.hardware.roofline_devices import roofline_devices
 
@@ -59,7 +59,7 @@ for groups, name in ((1, "full"), (256, "depthwise")):
 # Here is the machine that you sit at, on one thread. Peak: a matrix product. Bandwidth: a copy. Launch: an addition of two single numbers.
 
 # %% experiment
-from utils.cost.speed_experiment import host_device
+from utils.cost.roofline.experiment import host_device
 from utils.widgets.ch07_inference_speed_factors import host_line
 
 host = host_device(seconds=1.5)
@@ -87,7 +87,7 @@ device_table()
 # Which bytes? Each input, each weight and each output crosses memory once. If nothing stays in a cache, that is the best case: no kernel reads anything twice. A tensor that is found in a cache does not cross memory at all.
 
 # %%
-from utils.cost.op_costs import conv_op, linear_op
+from utils.cost.roofline.op_costs import conv_op, linear_op
 from utils.cost.roofline import intensity
 
 print(f"3x3 convolution, 256 → 256, 28 × 28, FP32: {intensity(conv_op(28, 28, 256, 256, 3)):6.1f} FLOP/B")
@@ -114,7 +114,7 @@ roof_picture()
 # A linear layer reads its weights once for the whole batch. So its intensity grows with the batch. Past the ridge the layer is compute-bound, and a larger batch gains no more, apart from sharing the launch. A depthwise layer has almost no weights to share:
 
 # %%
-from utils.cost.op_costs import conv_op, linear_op
+from utils.cost.roofline.op_costs import conv_op, linear_op
 from utils.cost.roofline import intensity
 
 for batch in (1, 8, 64, 512):
@@ -122,7 +122,7 @@ for batch in (1, 8, 64, 512):
     print(f"batch {batch:3}: linear {intensity(dense):6.1f} FLOP/B, depthwise {intensity(thin):.2f} FLOP/B")
 
 # %%
-from utils.cost.op_costs import critical_batch_linear
+from utils.cost.roofline.op_costs import critical_batch_linear
 
 for n in (590, 4096, 8192):
     print(f"n = {n}: smallest batch that is compute-bound on an H100 (ridge 295.2):", critical_batch_linear(n, n, 2, 295.2) or "never")
@@ -160,7 +160,7 @@ for batch, fused, graph in ((1, False, False), (1, True, False), (1, True, True)
 # The bias takes 2, one read and one write: its own 64 numbers, one for each channel, are too few to count. ReLU takes 2. The addition reads two tensors and writes one: 3.
 
 # %%
-from utils.cost.op_costs import conv_op, elementwise_op, fuse_elementwise
+from utils.cost.roofline.op_costs import conv_op, elementwise_op, fuse_elementwise
 
 n = 64 * 112 * 112
 conv = conv_op(112, 112, 64, 64, 3)
@@ -176,8 +176,8 @@ print(f"three kernels move {sum(op.bytes_moved for op in chain) / 1e6:.1f} MB; f
 # Five common changes, for three layers with different bounds and a chain of ten tiny ones, on an invented device of 1,000 GFLOP/s, 100 GB/s and 5 µs a launch. `graph` is a CUDA graph. The number is old time over new time, per sample:
 
 # %%
-from utils.cost.speedup import CHANGES
-from utils.cost.speedup import explain_speedup as our_speedup
+from utils.cost.roofline.speedup import CHANGES
+from utils.cost.roofline.speedup import explain_speedup as our_speedup
 
 layers = {  # FLOPs, bytes of weights, bytes of activations
     "compute-bound": [(8e7, 1e5, 1e5)], "memory-bound, weights": [(1e6, 4e6, 1e4)], "memory-bound, activations": [(1e6, 1e4, 4e6)],
@@ -201,7 +201,7 @@ for name, network in layers.items():
 # %%
 import math
 
-from utils.cost.speedup import amdahl, amdahl_many
+from utils.cost.roofline.speedup import amdahl, amdahl_many
 
 print(f"{amdahl(0.6, 4):.2f} times; with an infinitely fast model {amdahl(0.6, math.inf):.2f} times")
 parts = {"decode": 0.3, "resize": 0.1, "model": 0.5, "post-processing": 0.1}
@@ -237,7 +237,7 @@ for c1, c2 in ((128, 128), (64, 256), (16, 1024)):
 # **Roofline explorer.** Choose a network, a device (yours is among them, in FP32), a number format and a batch. Watch how the batch moves linear layers to the right and leaves depthwise ones where they are, and how fusion removes dots.
 
 # %% figure
-from utils.cost.speed_experiment import host_device
+from utils.cost.roofline.experiment import host_device
 from utils.widgets.ch07_inference_speed_factors import roofline_explorer
 
 roofline_explorer(host_device(seconds=1))
@@ -397,7 +397,7 @@ check("07.explain_speedup", explain_speedup)
 # Twelve operators on this machine, on one thread, in FP32. They are timed in turns, and the best of 12 rounds counts. Before you run it: which of them will be far from the prediction? The machine's three numbers are measured again first: it may be busier than before.
 
 # %% experiment
-from utils.cost.speed_experiment import host_device, measure_layers
+from utils.cost.roofline.experiment import host_device, measure_layers
 from utils.widgets.ch07_inference_speed_factors import host_line, measured_chart, measured_table, median_ratio
 
 host = host_device(seconds=1.5)
@@ -423,7 +423,7 @@ measured_chart(rows, host)
 # This model adds arithmetic and memory in place of overlapping them. That pushes the rates up for the same times. Kernels below the roof push them down.
 
 # %% experiment
-from utils.cost.host_roofline import fit_device
+from utils.cost.roofline.host import fit_device
 
 fitted = fit_device([(m.op, m.measured_us) for m in rows])
 print(f"fitted: {fitted.peak('fp32'):.1f} GFLOP/s, {fitted.mem_gb_s:.1f} GB/s, launch {fitted.launch_us:.1f} µs")
@@ -432,7 +432,7 @@ print(f"fitted: {fitted.peak('fp32'):.1f} GFLOP/s, {fitted.mem_gb_s:.1f} GB/s, l
 # **Fragmentation.** One linear layer of 256 × 256 at batch 1, against eight of 256 × 32 whose outputs are joined. The FLOPs are equal.
 
 # %% experiment
-from utils.cost.speed_experiment import fragment_times
+from utils.cost.roofline.experiment import fragment_times
 
 one, many = fragment_times()
 print(f"one layer {one:.1f} µs, eight pieces {many:.1f} µs: {many / one:.1f} times slower")
@@ -441,7 +441,7 @@ print(f"one layer {one:.1f} µs, eight pieces {many:.1f} µs: {many / one:.1f} t
 # **Batch.** Four linear layers of 1,024 × 1,024 with ReLU:
 
 # %% experiment
-from utils.cost.speed_experiment import batch_times
+from utils.cost.roofline.experiment import batch_times
 from utils.widgets.ch07_inference_speed_factors import batch_table
 
 batch_table(batch_times())
@@ -450,7 +450,7 @@ batch_table(batch_times())
 # **Channels and layout.** 1 × 1 convolutions with 51.4 million multiply–accumulates each, then one 3 × 3 convolution in two layouts:
 
 # %% experiment
-from utils.cost.speed_experiment import layout_times, split_times
+from utils.cost.roofline.experiment import layout_times, split_times
 from utils.widgets.ch07_inference_speed_factors import layout_line, split_table
 
 split_table(split_times())
@@ -486,7 +486,7 @@ print(gpu_graph())
 # Rows 1, 5 and 6 were computed above. Here is row 7: first `groups` in a 3 × 3 convolution, then the batch of a linear layer of 4,096 × 4,096 on an H100, with an assumed launch of 5 µs:
 
 # %%
-from utils.cost.op_costs import conv_op, linear_op
+from utils.cost.roofline.op_costs import conv_op, linear_op
 from utils.cost.roofline import intensity, op_time_us
 from utils.hardware.roofline_devices import roofline_devices
 

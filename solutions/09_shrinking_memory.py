@@ -87,7 +87,7 @@ print(f"70 billion weights: {weight_bytes(70_000_000_000, 4, 128, 16, 4) / 1e9:.
 # %%
 import torch
 
-from utils.compression.pruning_structured import keep_neurons, shrink_mlp
+from utils.compression.pruning.structured import keep_neurons, shrink_mlp
 from utils.cost.memory import module_storage_bytes
 from utils.networks.digits import DigitsMLP, seeded
 
@@ -540,7 +540,7 @@ gpu_numbers()
 # %%
 import torch
 
-from utils.cost.live_tensors import trace_inference
+from utils.cost.memory.live_tensors import trace_inference
 from utils.networks.classic import mobilenet_v1, mobilenet_v2
 
 with torch.device("meta"):

@@ -57,7 +57,7 @@ print(f"the table's formula:  {our_conv_macs(224, 224, 3, 64, 7, stride=2, paddi
 # One window of 3 × 3 over 2 channels gives one output value.
 
 # %%
-from utils.cost.counting_float import naive_conv2d
+from utils.cost.flops.counting_float import naive_conv2d
 from utils.cost.flops import count_by_execution
 
 image, filters, bias = (2, 3, 3), (1, 2, 3, 3), (1,)
@@ -250,7 +250,7 @@ print(f"MFU = {share:.1%} (the paper says 46.2 %)")
 # First: the bytes. **Arithmetic intensity** is FLOPs per byte moved. Where it is low, memory sets the time, not arithmetic.
 
 # %%
-from utils.cost.flops_figures import cost_point
+from utils.cost.flops.figures import cost_point
 
 for name, kernel, groups in (("3 × 3", 3, 1), ("3 × 3 depthwise", 3, 256), ("1 × 1 pointwise", 1, 1)):
     point = cost_point(256, 256, kernel, groups=groups, resolution=28)
@@ -260,7 +260,7 @@ for name, kernel, groups in (("3 × 3", 3, 1), ("3 × 3 depthwise", 3, 256), ("1
 # Second: the algorithm. Winograd's method computes four outputs of a 3 × 3 convolution with 16 multiplications instead of 36.
 
 # %%
-from utils.cost.winograd import winograd_f2x2_3x3, winograd_tile
+from utils.cost.flops.winograd import winograd_f2x2_3x3, winograd_tile
 
 rng = np.random.default_rng(0)
 d, g = rng.standard_normal((4, 4)), rng.standard_normal((3, 3))

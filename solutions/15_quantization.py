@@ -324,8 +324,8 @@ check("15.affine_qparams", affine_qparams)
 # - Add `zero_point`, an int in [qmin, qmax]. Then saturate: codes below qmin become qmin, codes above qmax become qmax. Infinities and huge values saturate as well.
 # - Return an array of integers with the shape of `x`. Any integer dtype that holds all codes will do.
 #
-# For example [−0.25, 0.05, 0.15, 0.25, 0.35, 100, −100] with scale 0.1, zero point 3 and [−128, 127] → [1, 3, 5, 5, 7, 127, −128].
-# [[0.5, 1.5], [2.5, −3.0]] with scale 1.0, zero point 0 and [0, 15] → [[0, 2], [2, 0]].
+# For example [-0.25, 0.05, 0.15, 0.25, 0.35, 100, -100] with scale 0.1, zero point 3 and [-128, 127] → [1, 3, 5, 5, 7, 127, -128].
+# [[0.5, 1.5], [2.5, -3.0]] with scale 1.0, zero point 0 and [0, 15] → [[0, 2], [2, 0]].
 
 # %% exercise="quantize"
 def quantize(x: np.ndarray, scale: float, zero_point: int, qmin: int, qmax: int) -> np.ndarray:
@@ -349,9 +349,9 @@ check("15.quantize", quantize)
 # - Raise a `ValueError` if the inner sizes differ, also if one of them is 1.
 # - Leave the arguments unchanged.
 #
-# For example [[10, 20]] (uint8) with zero point 5, times [[1], [−2]] (int8) with zero point 1 → [[−45]].
+# For example [[10, 20]] (uint8) with zero point 5, times [[1], [-2]] (int8) with zero point 1 → [[-45]].
 # [[100, 100]] times [[100], [100]] (both int8, zero points 0) → [[20000]].
-# [[0, 255], [7, 3]] with zero point 128, times [[255, 1], [2, 0]] with zero point 3 (both uint8) → [[−32383, −125], [−30367, 617]].
+# [[0, 255], [7, 3]] with zero point 128, times [[255, 1], [2, 0]] with zero point 3 (both uint8) → [[-32383, -125], [-30367, 617]].
 
 # %% exercise="int_matmul"
 def int_matmul(a_q: np.ndarray, b_q: np.ndarray, a_zero: int, b_zero: int) -> np.ndarray:
@@ -382,8 +382,8 @@ check("15.int_matmul", int_matmul)
 #
 # `math.frexp(m)` returns (fraction, exponent) with m = fraction · 2^exponent and 0.5 ≤ fraction < 1. A multiplier of 31 bits is exact enough.
 #
-# For example [12345, −12345, 1000000] with 0.0003, zero point 5 and [−128, 127] → [9, 1, 127] (the multiplier is 1,319,413,953 / 2^42).
-# [[1, −1], [3, 10]] with 0.3, zero point 0 and [−128, 127] → [[0, 0], [1, 3]].
+# For example [12345, -12345, 1000000] with 0.0003, zero point 5 and [-128, 127] → [9, 1, 127] (the multiplier is 1,319,413,953 / 2^42).
+# [[1, -1], [3, 10]] with 0.3, zero point 0 and [-128, 127] → [[0, 0], [1, 3]].
 
 # %% exercise="requantize"
 def requantize(acc: np.ndarray, multiplier: float, zero_point: int, qmin: int, qmax: int) -> np.ndarray:
@@ -412,7 +412,7 @@ check("15.requantize", requantize)
 # `unpack_int4(data, n)`:
 # - `data` is a one-dimensional uint8 array in the same layout. Return the first `n` values as an **int8** array. `n` is at most twice the length of `data`.
 #
-# For example [1, −8, 7, −1, 3] → the bytes 81 f7 03, and [−1, 2] → 2f. Back: 81 f7 03 with n = 5 → [1, −8, 7, −1, 3], and 2f with n = 2 → [−1, 2].
+# For example [1, -8, 7, -1, 3] → the bytes 81 f7 03, and [-1, 2] → 2f. Back: 81 f7 03 with n = 5 → [1, -8, 7, -1, 3], and 2f with n = 2 → [-1, 2].
 
 # %% exercise="pack_int4"
 def pack_int4(values: np.ndarray) -> np.ndarray:
@@ -479,7 +479,7 @@ print(integer_verdict(networks))
 # Is integer arithmetic faster? One product, three implementations, one thread each:
 
 # %% experiment
-from utils.compression.integer_speed import speed_rows
+from utils.compression.quantization.integer_speed import speed_rows
 from utils.widgets.ch15_quantization import speed_table
 
 speed_table(speed_rows())
@@ -514,7 +514,7 @@ gpu_table()
 # %%
 import onnx
 
-from utils.compression.bits_sweep import weights_at
+from utils.compression.quantization.bits_sweep import weights_at
 from utils.cost.edge_metrics import wilson_interval
 from utils.networks.digits import load_digits_split, trained_digits
 

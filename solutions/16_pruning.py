@@ -314,8 +314,8 @@ check("16.sparsity_at", sparsity_at)
 # - If a flagged row of W1 has any entry that is not exactly 0, raise a ValueError.
 # - Leave the arguments unchanged.
 #
-# For example W1 = [[1, 0], [0, 0], [0, −1]], b1 = [0, 0.5, 0], W2 = [[1, 2, 3]], b2 = [0.1] and dead = [False, True, False]
-# give W1 = [[1, 0], [0, −1]], b1 = [0, 0], W2 = [[1, 3]] and b2 = [1.1]. At x = [1, −2] both networks give 8.1.
+# For example W1 = [[1, 0], [0, 0], [0, -1]], b1 = [0, 0.5, 0], W2 = [[1, 2, 3]], b2 = [0.1] and dead = [False, True, False]
+# give W1 = [[1, 0], [0, -1]], b1 = [0, 0], W2 = [[1, 3]] and b2 = [1.1]. At x = [1, -2] both networks give 8.1.
 
 # %% exercise="remove_neurons"
 def remove_neurons(W1: np.ndarray, b1: np.ndarray, W2: np.ndarray, b2: np.ndarray,
@@ -346,7 +346,7 @@ check("16.remove_neurons", remove_neurons)
 # - Return the losses as a list of floats, one for each batch, as they were before the batch's step.
 #
 # For example Adam with lr 0.1 has taken a step with unit gradients, so that the weights [1, 1] became [0.9, 0.9], and the mask [1, 0] made them [0.9, 0].
-# One more batch with unit gradients must give [0.8, 0]; its loss, the sum of the weights here, is 0.9. (With masked gradients only, it would be [0.8, −0.067].)
+# One more batch with unit gradients must give [0.8, 0]; its loss, the sum of the weights here, is 0.9. (With masked gradients only, it would be [0.8, -0.067].)
 
 # %% exercise="finetune_pruned"
 def finetune_pruned(model: nn.Module, masks: Mapping[str, Tensor], optimizer: torch.optim.Optimizer,

@@ -277,7 +277,7 @@ modes_explorer()
 # - Leave `logits` unchanged.
 #
 # For example `soft_targets(np.array([3.0, 1.0, -2.0]), 4)` → `[0.52825, 0.32040, 0.15135]`, and with T = 1 → `[0.87560, 0.11850, 0.00590]` (rounded here, not in the answer).
-# The rows [3, 1, −2] and [0, 0, 5] at T = 2 → `[[0.68967, 0.25372, 0.05661], [0.07051, 0.07051, 0.85898]]`.
+# The rows [3, 1, -2] and [0, 0, 5] at T = 2 → `[[0.68967, 0.25372, 0.05661], [0.07051, 0.07051, 0.85898]]`.
 
 # %% exercise="soft_targets"
 def soft_targets(logits: np.ndarray, T: float) -> np.ndarray:
@@ -303,8 +303,8 @@ check("25.soft_targets", soft_targets)
 # - If alpha is outside [0, 1], or T is 0 or below, raise a ValueError.
 # - Leave the arguments unchanged.
 #
-# For example student [[2, 0, −1]], teacher [[3, 1, −2]], labels [0], T = 2 and alpha = 0.7 → 0.152364.
-# Two rows, student [[2, 0, −1], [0, 1, 1]], teacher [[3, 1, −2], [−1, 0, 2]], labels [0, 2], T = 4: with alpha = 1 → 0.389413, with alpha = 0 → 0.515920.
+# For example student [[2, 0, -1]], teacher [[3, 1, -2]], labels [0], T = 2 and alpha = 0.7 → 0.152364.
+# Two rows, student [[2, 0, -1], [0, 1, 1]], teacher [[3, 1, -2], [-1, 0, 2]], labels [0, 2], T = 4: with alpha = 1 → 0.389413, with alpha = 0 → 0.515920.
 
 # %% exercise="kd_loss"
 def kd_loss(student_logits: np.ndarray, teacher_logits: np.ndarray, labels: np.ndarray, T: float,
@@ -340,7 +340,7 @@ check("25.kd_loss", kd_loss)
 # - Logits may be as large as ±1e4. The gradient stays finite.
 # - Leave the arguments unchanged. torch's autograd is allowed, if you convert its result to NumPy.
 #
-# For example student [[2, 0, −1]], teacher [[3, 1, −2]], labels [0], T = 2 and alpha = 0.7 → `[[-0.13246, 0.00277, 0.12969]]`. Each row adds up to 0.
+# For example student [[2, 0, -1]], teacher [[3, 1, -2]], labels [0], T = 2 and alpha = 0.7 → `[[-0.13246, 0.00277, 0.12969]]`. Each row adds up to 0.
 # With the two rows of `kd_loss` and T = 4: alpha = 1 → `[[-0.09446, -0.05729, 0.15175], [0.10609, 0.13622, -0.24231]]`, and alpha = 0 → `[[-0.07810, 0.05710, 0.02101], [0.07768, 0.21116, -0.28884]]`.
 
 # %% exercise="kd_grad"

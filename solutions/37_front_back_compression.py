@@ -468,7 +468,7 @@ check("37.gap_encode", gap_encode)
 # - alpha is above 0, unless w has zeros only: then return (0.0, zeros).
 # - If `w` is empty, raise a ValueError.
 #
-# For example `[0.9, −0.3, 0.1, −1.1]` → (1.0, [1, 0, 0, −1]) with the error 0.12. `[2, −1, 1, 0.1]` → (1.333…, [1, −1, 1, 0]). `[0, 0, 0]` → (0.0, [0, 0, 0]).
+# For example `[0.9, -0.3, 0.1, -1.1]` → (1.0, [1, 0, 0, -1]) with the error 0.12. `[2, -1, 1, 0.1]` → (1.333…, [1, -1, 1, 0]). `[0, 0, 0]` → (0.0, [0, 0, 0]).
 #
 # A step on the way: suppose you knew which weights are kept. How large would the error be with the best alpha for them?
 
@@ -500,7 +500,7 @@ check("37.ternary_fit", ternary_fit)
 # - `np.bitwise_count` (NumPy 2.0 or later) counts the ones in each byte. Its results are unsigned: make an int of their sum before you subtract.
 # - If a or b holds any other value than +1 and −1, or if they differ in length, raise a ValueError.
 #
-# For example `[1, 1, −1]` and `[1, −1, −1]` → 1, and `[1, −1, 1, −1, 1, −1, 1, −1, 1, 1]` with `[1, 1, 1, 1, 1, 1, 1, 1, 1, −1]` → 0.
+# For example `[1, 1, -1]` and `[1, -1, -1]` → 1, and `[1, -1, 1, -1, 1, -1, 1, -1, 1, 1]` with `[1, 1, 1, 1, 1, 1, 1, 1, 1, -1]` → 0.
 
 # %% exercise="xnor_dot"
 def xnor_dot(a: np.ndarray, b: np.ndarray) -> int:

@@ -398,7 +398,7 @@ check("41.release_gate", release_gate)
 # Before you run it: will INT8 after pruning help on your CPU, for one image and for 64?
 
 # %% experiment
-from utils.delivery.tradeoff_variants import digits_variants, evaluate_variants
+from utils.delivery.tradeoff.variants import digits_variants, evaluate_variants
 from utils.networks.digits import load_digits_split
 from utils.widgets.ch41_optimization_and_deployment import variant_table
 

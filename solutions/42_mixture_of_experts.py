@@ -6,7 +6,7 @@
 # They break the rule "parameters = compute", so memory, arithmetic and bandwidth have to be counted apart.
 # Here you size such a model, write its router and its dispatch, and watch on real data how experts lose their tokens and get some again.
 #
-# About 110 minutes. It helps to know chapters 11 (parameters), 12 (FLOPs) and 44 (memory bandwidth).
+# About 150 minutes: 110 for the five exercises, the rest to read, measure and explain. It helps to know chapters 11 (parameters), 12 (FLOPs) and 44 (memory bandwidth).
 
 # %% setup
 import math
@@ -23,7 +23,8 @@ import torch
 # >
 # > The price: all experts must sit in memory. Mixtral-8x7B stores 46.7 billion parameters and computes with 12.9 billion.
 # > Routing must be kept even, or a few experts take everything. One cure is an auxiliary loss that grows when the load is uneven. Another is DeepSeek-V3's bias, which only affects the selection.
-# > With a fixed capacity, overflow is dropped. Expert parallelism adds two all-to-alls for each layer.
+# > With a fixed number of places for each expert, overflow is dropped.
+# > With experts on different GPUs (expert parallelism) tokens travel to them and back: two exchanges among all GPUs (all-to-alls) for each layer.
 # >
 # > For decoding, count the experts that the *batch* touches. A small batch reads few and is fast.
 # > A large batch touches nearly all of them. Then the bandwidth advantage is gone, and only the FLOP advantage remains.
@@ -159,6 +160,16 @@ for E, k in ((8, 2), (256, 8)):
         print(f"{E:3} experts, k = {k}, {T:2} tokens: {expected_experts_touched(E, k, T):6.2f} expected, {drawn:6.2f} in 200 draws")
 
 # %% [markdown]
+# Models have become sparser: more experts, of which a smaller share runs. Here are some that anybody can download:
+
+# %%
+from utils.widgets.ch42_mixture_of_experts import models_of_today
+
+models_of_today()
+
+# %% [markdown]
+# The share that is active fell from 28 % to below 5 %. The last column says why this does not save bandwidth at a large batch: 64 tokens touch all experts of Mixtral, and two thirds of the 896 in Kimi K3.
+#
 # ### From experts to tokens per second
 #
 # Read once: attention, norms, router, output head, and the experts touched. An H100 reads 3,350 GB/s from its memory.
@@ -220,9 +231,20 @@ from utils.widgets.ch42_mixture_of_experts import touched_explorer
 touched_explorer()
 
 # %% [markdown]
+# **A mixture of experts under load, simulated.** Mixtral-8x7B on two H100; a step reads the weights of the experts that its tokens choose, independently and evenly. Step times are roofline bounds, a real server is slower.
+
+# %% figure
+from utils.widgets.serving_simulator import serving_simulator
+
+serving_simulator("42")
+
+# %% [markdown]
+# What to notice: at 0.2 requests per second a token takes 4.8 ms, at 16 per second 15.1 ms, because 13 requests at once touch nearly all experts. Choose Llama-2-13B, a dense model of about as many active parameters: 4.9 ms and 5.3 ms.
+
+# %% [markdown]
 # ## Exercises
 #
-# T is the number of tokens, E that of experts, k that of experts a token. Later exercises may call your earlier functions.
+# T is the number of tokens, E that of experts, k that of experts a token. `math`, NumPy and torch are there from the set-up cell.
 
 # %% [markdown] about="route_topk"
 # Write Mixtral's gate.
@@ -235,7 +257,7 @@ touched_explorer()
 # - If k is below 1 or above E, raise a ValueError.
 #
 # For example [[2, 1, 0], [0, 0, 3]] with k = 2 gives indices [[0, 1], [2, 0]] and weights [[0.7311, 0.2689], [0.9526, 0.0474]].
-# [[1, 1, 0, 1]] gives [[0, 1]] and [[0.5, 0.5]]. [[10000, 9999, −10000]] gives [[0, 1]] and [[0.7311, 0.2689]].
+# [[1, 1, 0, 1]] gives [[0, 1]] and [[0.5, 0.5]]. [[10000, 9999, -10000]] gives [[0, 1]] and [[0.7311, 0.2689]].
 
 # %% exercise="route_topk"
 def route_topk(logits: np.ndarray | torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -321,9 +343,9 @@ def load_balancing_loss(probs: np.ndarray | torch.Tensor, indices: np.ndarray | 
 check("42.load_balancing_loss", load_balancing_loss)
 
 # %% [markdown] about="moe_forward"
-# Run the whole layer.
+# Run the whole layer. An answer is run without the other exercises, so write what you need of them into this cell, too.
 #
-# - `x` is (T, d), `router_w` is (d, E), both float64 arrays. The logits are `x @ router_w`. Gate and priorities are those of the two first exercises.
+# - `x` is (T, d), `router_w` is (d, E), both float64 arrays. The logits are `x @ router_w`. Gate and priorities are those of the two first exercises; logits may be as large as ±10,000 here, too.
 # - `experts` is a list of E functions. Each takes an array (n, d) and returns an array (n, d). They are not linear.
 # - Without a `capacity_factor` every assignment is accepted. With one, each expert has max(1, ceil(`capacity_factor`·T·k / E)) places. Compute in this order, from left to right; the cases avoid borders where rounding would decide. The max is a safeguard: an expert has one place at least.
 # - y (T, d) is the sum of the outputs of a token's accepted experts, each times its weight. A dropped assignment contributes 0, and the other weights stay as they are. No residual is added.
@@ -343,11 +365,16 @@ def moe_forward(x: np.ndarray, router_w: np.ndarray, experts: list, k: int,
     """
     ### BEGIN SOLUTION
     tokens, num_experts = len(x), len(experts)
-    indices, weights = route_topk(x @ router_w, k)
+    logits = x @ router_w
+    indices = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    chosen = np.take_along_axis(logits, indices, axis=1)
+    powers = np.exp(chosen - chosen[:, :1])
+    weights = powers / powers.sum(axis=1, keepdims=True)
     keep = np.ones(indices.shape, bool)
     if capacity_factor is not None:
         capacity = max(1, math.ceil(capacity_factor * tokens * k / num_experts))
-        keep = capacity_mask(indices, num_experts, capacity)
+        wishes = indices.T.reshape(-1, 1) == np.arange(num_experts)  # (k·T, E), all first choices first
+        keep = (np.cumsum(wishes, axis=0)[wishes] <= capacity).reshape(k, tokens).T
     y = np.zeros(x.shape)
     for e, expert in enumerate(experts):
         rows, choices = np.nonzero((indices == e) & keep)
@@ -402,7 +429,7 @@ check("42.moe_sizing", moe_sizing)
 # ## Measure it
 #
 # Three ways of training, two real runs each, one for each seed: without balancing, with the auxiliary loss (λ = 0.02), with the selection bias.
-# All see 1,400 digits: eight experts, k = 1, capacity factor 1.25, 200 steps, one thread.
+# All see 1,400 digits: eight experts, k = 1, capacity factor 1.25, 100 steps, one thread.
 # This is another set-up than the playground: all 64 pixels of an image, batches of 128, and the training itself drops what finds no place. So other shares will be dropped.
 # Before you run it: which share of the assignments will be dropped without balancing? And how much accuracy will that cost?
 
@@ -420,9 +447,9 @@ print(balance_verdict(runs))
 
 # %% [markdown]
 # Without balancing most of the load goes to few experts, and more than half of the assignments find no place. Both cures change that.
-# The accuracy hardly moves. The digits are so easy that the residual path alone does well, so this experiment says nothing about the quality of a large model.
+# The accuracy hardly moves. All intervals overlap, so this table shows no difference. (A paired test on the same images, as in chapter 14, would notice smaller ones.) The digits are so easy that the residual path alone does well, so this experiment says nothing about the quality of a large model.
 #
-# The last column is the mutual information between the expert of an image and its digit. With k = 1 each image has one expert. A perfect code of ten digits would have 3.3 bits; eight experts can give 3 bits at most.
+# The last column of the table is the mutual information between the expert of an image and its digit. With k = 1 each image has one expert. A perfect code of ten digits would have 3.3 bits; eight experts can give 3 bits at most.
 # Experts do specialise here, in part.
 #
 # With a GPU the next cell times two ways of running 64 experts: a loop of products, and one grouped product. Without one it says so.
@@ -449,7 +476,7 @@ gpu_table()
 # | 8 | every Transformer layer has experts | depends | in Mixtral yes. DeepSeek-V3 keeps its first 3 of 61 layers dense |
 # | 9 | (left out) balance, capacity, communication, memory | gap | they decide whether such a model can be trained and served |
 #
-# Rows 3 and 6 in numbers:
+# Row 5 was measured above. Rows 3, 6 and 8 in numbers:
 
 # %%
 logits = np.array([[2.0, 1.0, 0.0]])  # token 0 from above
@@ -465,6 +492,8 @@ with torch.no_grad():
     print(f"row 3: with k = E the sparse layer is the source's formula: {torch.allclose(mixture(x), classical, atol=1e-5)}")
 total, active = count_parameters(MIXTRAL_8X7B)
 print(f"row 6: {active / total:.1%} active, {2 * total / 1e9:.1f} GB in BF16")
+deepseek = CONFIGS["deepseek_v3"]
+print(f"row 8: {deepseek.dense_layers} of DeepSeek-V3's {deepseek.n_layers} layers are dense")
 
 # %% [markdown]
 # ## Explain it
@@ -526,4 +555,5 @@ practise("42")
 # - B. Zoph et al., *ST-MoE*, 2022, arXiv:2202.08906: the z-loss.
 # - A. Jiang et al., *Mixtral of Experts*, 2024, arXiv:2401.04088, and the model's `config.json`.
 # - DeepSeek-AI, *DeepSeek-V3 Technical Report*, 2024, arXiv:2412.19437, and the model's `config.json`.
+# - Model sizes, read in November 2026: NVIDIA's documentation of NeMo AutoModel, NeMo microservices and Megatron Bridge (Qwen3-MoE, GPT-OSS, Kimi K2, DeepSeek-V4, Kimi K3), the vLLM recipes (DeepSeek-V4-Pro), and FlashInfer's documentation (Kimi K3).
 # - L. Wang et al., *Auxiliary-Loss-Free Load Balancing Strategy for Mixture-of-Experts*, 2024, arXiv:2408.15664.

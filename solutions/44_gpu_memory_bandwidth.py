@@ -462,12 +462,17 @@ roofline_plot(measure_roofline())
 # %% [markdown]
 # The product with one vector is decoding at batch 1, the product with many is a large batch or prefill. The same weights are read in both cases.
 #
-# **5. The same on a GPU**, where there is one. Without one the cell says so.
+# **5. The same on a GPU.** A copy inside its memory, read plus write. Where there is no GPU the cell shows what was recorded on one, or says that nothing was.
+# Before you run it: which share of the peak on the data sheet will a large copy reach?
 
 # %% experiment
 from utils.widgets.ch44_gpu_memory_bandwidth import gpu_bandwidth
+from utils.widgets.gpu_measurements import gpu_measurement
 
-print(gpu_bandwidth())
+gpu_measurement("copy_bandwidth", also=gpu_bandwidth)
+
+# %% [markdown]
+# Expect 80 to 95 %, and more than the peak for arrays that fit into the L2 cache: those copies hardly touch the memory.
 
 # %% [markdown]
 # ## What the source says

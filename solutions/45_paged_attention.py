@@ -5,7 +5,7 @@
 # A server for language models remembers keys and values for every token of every running request. That memory, not the weights, decides how many users fit on a card.
 # PagedAttention is a way to hand it out: an allocator, a table, and a kernel that reads through the table. You will build all three.
 #
-# About 150 minutes. It helps to know chapter 44 (why decoding waits for memory) and chapter 46 (how softmax is merged block by block).
+# About 150 minutes: 122 for the five exercises, the rest to read, measure and explain. It helps to know chapter 44 (why decoding waits for memory) and chapter 46 (how softmax is merged block by block).
 
 # %% setup
 from itertools import chain, count
@@ -28,7 +28,7 @@ import numpy as np
 # > The kernel reads keys and values through the table. That made it 20–26 % slower in the paper. But more requests fit, and throughput rose 2–4 times at the same latency.
 # > It does not make attention cheaper for a token. It makes the batch bigger.
 # >
-# > When the pool is empty, the scheduler preempts the newest request and recomputes it later, or swaps it out.
+# > When the pool is empty, the scheduler preempts the newest request and recomputes it later, or moves its cache to CPU memory (swapping).
 
 # %% [markdown]
 # ## How it works
@@ -222,14 +222,14 @@ print("found if token 0 is different:", prefixes.match([99, *first[1:]]))
 # %% [markdown]
 # Nine equal tokens are two full blocks and one token more, and only the two are shared. One different token at the start changes all hashes.
 #
-# Since its version 1, vLLM shares in this way only. Block tables just grow, no partly filled block is shared, and so nothing has to be copied.
+# Since its version 1, vLLM shares in this way only. Block tables just grow (they are **append-only**), no partly filled block is shared, and so nothing has to be copied.
 #
 # ### When the pool is empty
 #
 # With **continuous batching** requests join and leave the batch at every decode step. A scheduler admits one when its *prompt* fits. Later the pool may run out. Then the newest request is **preempted**: its blocks are freed.
-# It starts again later, and a prefill over prompt and written tokens recomputes its cache. (The paper could also swap it to CPU memory. vLLM today recomputes.)
+# It starts again later, and a prefill over prompt and written tokens recomputes its cache. (The paper could also swap it to CPU memory.)
 #
-# The next cell simulates such a scheduler: 15.7 thousand slots as in the paper, 400 requests of ShareGPT-like lengths (lognormal, made up from the trace's means).
+# The next cell simulates such a scheduler: 15.7 thousand slots as in the paper, 400 requests of ShareGPT-like lengths (lognormal: many short ones, few very long; made up from the trace's means).
 
 # %%
 from utils.attention.paged import lognormal_lengths, simulate_paging
@@ -251,9 +251,16 @@ for policy, name in (("max", "2,048 slots reserved"), ("paged", "blocks of 16"))
 #
 # ### What it costs
 #
-# - The kernel looks into a table and reads scattered blocks. The paper measured 20–26 % more time for attention than FasterTransformer's contiguous kernel. Other layers are not affected.
+# - The kernel looks into a table and reads scattered blocks. The paper measured 20–26 % more time for attention than the contiguous kernel of FasterTransformer, NVIDIA's inference library of that time. Other layers are not affected.
 # - Small blocks make that worse, large blocks waste more. The paper found 16 to 128 good on ShareGPT, 16 and 32 on Alpaca, and took 16.
 # - Every attention kernel has to know the table. vAttention (2024) avoids that: it keeps the cache contiguous in *virtual* memory and lets CUDA map physical memory when it is needed.
+#
+# What of the paper is still there in the engine that came from it?
+
+# %%
+from utils.widgets.ch45_paged_attention import then_and_now
+
+then_and_now()
 
 # %% [markdown]
 # ## See it
@@ -277,6 +284,17 @@ block_theatre()
 from utils.widgets.ch45_paged_attention import policies_figure
 
 policies_figure()
+
+# %% [markdown]
+# **The pool under load, simulated.** Two requests per second to Llama-3-8B on an L4 whose pool has only 600 blocks. Their prompts have 512 tokens of instructions, which eight of ten share with others, and some 100 of their own. The blocks and the prefix cache are the ones you have met above; the step times are roofline bounds, a real server is slower.
+
+# %% figure
+from utils.widgets.serving_simulator import serving_simulator
+
+serving_simulator("45")
+
+# %% [markdown]
+# What to notice: without prefix sharing the pool is nearly full for half of the run, 13 requests are preempted, and the median first token comes after 3.9 s. With it 57 % of the prompt tokens come from the cache, 4 are preempted, and the first token comes after 93 ms.
 
 # %% [markdown]
 # ## Exercises
@@ -549,6 +567,18 @@ from utils.widgets.ch45_paged_attention import gpu_serving
 gpu_serving()
 
 # %% [markdown]
+# Last, a decode step's attention alone on a GPU: 64 sequences of 4,096 tokens. Once the cache is contiguous. Once it lies in blocks in random order, and plain torch gathers them before torch's own kernel runs.
+# Before you run it: how much longer will the second way take? Count how often the cache crosses the memory's boundary.
+
+# %% experiment
+from utils.widgets.gpu_measurements import gpu_measurement
+
+gpu_measurement("paged_attention")
+
+# %% [markdown]
+# Expect about 3 times: the gather reads the cache and writes a copy, and attention reads the copy. A paged kernel reads *through* the table instead, once. That is why it costs 20–26 %, and not 200 %.
+
+# %% [markdown]
 # ## What the source says
 #
 # The source is the interview document that this course mirrors; this is what its answer to the question claims.
@@ -563,10 +593,10 @@ gpu_serving()
 # | 6 | only the last block is wasted, under 4 % | depends | 2.2 % for ShareGPT's mean lengths, 13.7 % for Alpaca's (blocks of 16). 96.3 % filled is one measured set-up (the paper, figure 2) |
 # | 7 | systems before it waste memory | holds | 20.4 % (maximum reserved), 26.8 % (power of two) and 38.2 % (length known) of the cache held tokens |
 # | 8 | in *parallel sampling* sharing saves 55 % of memory and gives 2.2 times the throughput | wrong | 55 % is *beam search* with 6 beams on Alpaca; on ShareGPT it reached 66.3 %. Parallel sampling saved 6.1–9.8 % on Alpaca, 16.2–30.5 % on ShareGPT. The announcement says "up to" for both figures, and means both methods |
-# | 9 | reference counts and copy-on-write make sharing safe | dated | true for the paper. vLLM's version 1 shares full blocks by hash, its tables only grow, nothing is copied |
+# | 9 | reference counts and copy-on-write make sharing safe | dated | true for the paper. vLLM's version 1 shares full blocks by hash, its tables only grow, nothing is copied (November 2026) |
 # | 10 | (left out) what paging costs | gap | 20–26 % more time in the attention kernel; vAttention keeps virtual memory contiguous instead |
 #
-# Rows 1 and 3, and the shares of row 6, were computed above. Here are rows 2 and 8.
+# Rows 1, 3 and 7, and the shares of row 6, were computed above. Here are rows 2, 8 and 9.
 
 # %%
 from utils.attention.kv_cache import request_phases_ms
@@ -585,6 +615,10 @@ for n, (parallel, beams) in published.items():
     ours = (our_beam_sharing(19, [list(range(n))] * 58, 16)[1],
             our_beam_sharing(19, random_beam_parents(n, 58, np.random.default_rng(n)), 16)[1])
     print(f"  {n} sequences: parallel {parallel:5.1%} and {ours[0]:5.1%}; beam search {beams:5.1%} and {ours[1]:5.1%}")
+
+p, n, size = 170, 4, 16
+print(f"row 9: {n} samples of a prompt of {p} tokens, blocks of {size}: {p // size} full blocks are shared in both designs")
+print(f"  copy-on-write copies {n - 1} tails of {p % size} tokens; by hash {n - 1} × {p % size} = {(n - 1) * (p % size)} tokens are computed again")
 
 # %% [markdown]
 # For beam search the replay gives the size of the effect. For parallel sampling it comes out more than twice too high:
@@ -646,6 +680,6 @@ practise("45")
 #
 # - W. Kwon et al., *Efficient Memory Management for Large Language Model Serving with PagedAttention*, SOSP 2023, arXiv:2309.06180: sections 4 and 6.3, 7.1 and 7.2, figures 2, 11, 13, 15 and 18, table 1.
 # - The vLLM team, *vLLM: Easy, Fast, and Cheap LLM Serving with PagedAttention*, 20 June 2023, vllm.ai (repository vllm-project/vllm-project.github.io).
-# - vLLM documentation: "Automatic Prefix Caching" (design), `vllm.v1.core.block_pool` (append-only block tables), "Optimization and Tuning" (preemption by recomputation).
+# - vLLM documentation (stable and latest, read in November 2026): "Automatic Prefix Caching" (design), `vllm.v1.core.block_pool` (append-only block tables), `vllm.config.cache` (defaults), "Optimization and Tuning" (preemption by recomputation).
 # - R. Prabhu et al., *vAttention: Dynamic Memory Management for Serving LLMs without PagedAttention*, 2024, arXiv:2405.04437.
 # - G.-I. Yu et al., *Orca: A Distributed Serving System for Transformer-Based Generative Models*, OSDI 2022: scheduling at each step.

@@ -5,7 +5,7 @@
 # Attention compares every token with every other one. Written down directly, it makes a matrix of N × N numbers, sends it to memory and fetches it back.
 # FlashAttention computes the same result and never stores that matrix. Without it, long prompts would not fit on a GPU.
 #
-# About 100 minutes. It helps to know chapters 03 (bytes of a number), 12 (FLOPs) and 44 (memory bandwidth).
+# About 140 minutes: 105 for the five exercises, the rest to read, measure and explain. It helps to know chapters 03 (bytes of a number), 12 (FLOPs) and 44 (memory bandwidth).
 
 # %% setup
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 # > So the score matrix S and the weights P are never written to HBM, the GPU's main memory. Extra memory falls from O(N²) to O(N). The FLOPs stay at O(N²d).
 # > HBM traffic falls from Θ(Nd + N²) to Θ(N²d²/M), where M is the number of elements that fit in one multiprocessor's on-chip memory.
 # >
-# > The backward pass keeps only the output and one log-sum-exp a row. It computes S again: 25 % more matrix products in backward, for far fewer bytes.
+# > The backward pass keeps only the output and one number a row, the logarithm of its Σ exp(score) (log-sum-exp). It computes S again: 25 % more matrix products in backward, for far fewer bytes.
 # >
 # > Version 2 put the loop over queries outside, and so found more parallel work. Version 3 overlaps copying, products and softmax on the H100 and adds FP8.
 # > Version 4 is for the B200, where exp and shared memory are the bottleneck.
@@ -274,19 +274,16 @@ for name in ("standard", "flash1", "flash2"):
 # %% [markdown]
 # ### Four versions
 #
-# | version | made for | new | reported speed (share of the chip's dense peak) |
-# |---|---|---|---|
-# | 1 (2022) | A100 | tiles, online softmax, recomputation | 25–40 % (the FA2 paper about FA1) |
-# | 2 (2023) | A100 | queries outside, work split over the sequence, fewer operations besides products | 50–73 % |
-# | 3 (2024) | H100 | asynchronous copies and products, softmax between them, FP8 | 740 TFLOP/s in FP16 (75 %) |
-# | 4 (2026) | B200 | exp partly by polynomials, most rescalings left out, less shared-memory traffic | 1,605 TFLOP/s in BF16 (71 %) |
+# Each version was made for the newest GPU of its time. Here are the papers' own best speeds. The *dense* peak is the rate without the doubling that data sheets state for sparse matrices.
 
 # %%
-from utils.hardware.gpu_arch import GPUS
+from utils.widgets.ch46_flash_attention import version_table
 
-for version, gpu, dtype, reached in ((3, "H100 SXM", "fp16", 740), (4, "B200", "bf16", 1_605)):
-    peak = GPUS[gpu].peak_tflop_s[dtype]
-    print(f"version {version}: {reached:,} of {peak:,.0f} TFLOP/s on {gpu} = {reached / peak:.0%}")
+version_table()
+
+# %% [markdown]
+# The B200 has twice the tensor cores' rate of the H100, and units for exp that are hardly faster. So the bottleneck moved.
+# In PyTorch you rarely choose a version: `scaled_dot_product_attention` picks one of the kernels that it has for your GPU, your dtype and your mask.
 
 # %% [markdown]
 # ## See it
@@ -309,6 +306,17 @@ tile_theatre()
 from utils.widgets.ch46_flash_attention import traffic_map
 
 traffic_map()
+
+# %% [markdown]
+# **What FlashAttention does for a server, simulated.** Prompts of 16,000 tokens to Llama-3-8B on an A100. Standard attention also writes and reads back two N × N arrays for each head; their memory is not counted here, only their traffic. Step times are roofline bounds, a real server is slower.
+
+# %% figure
+from utils.widgets.serving_simulator import serving_simulator
+
+serving_simulator("46")
+
+# %% [markdown]
+# What to notice: the median first token comes after 0.92 s with FlashAttention and after 1.74 s without it. With prompts of 500 tokens it is 23 and 24 ms. Then limit a step to 1,024 tokens: prompts come in chunks, and the longest pause of the answers that are being written shrinks from 2.0 s to about 0.1 s.
 
 # %% [markdown]
 # ## Exercises
@@ -475,7 +483,7 @@ check("46.attention_hbm_elements", attention_hbm_elements)
 # - Leave the arguments unchanged. NumPy or torch, but no ready-made attention.
 #
 # For example q = k = v = do = [[1, 0], [0, 1]], tiles of 1 × 1, not causal: o = [[.669762, .330238], [.330238, .669762]], lse = [1.107940, 1.107940]
-# give dq = dk = [[.156399, −.156399], [−.156399, .156399]] and dv = o.
+# give dq = dk = [[.156399, -.156399], [-.156399, .156399]] and dv = o.
 
 # %% exercise="flash_backward"
 def flash_backward(q: np.ndarray, k: np.ndarray, v: np.ndarray, o: np.ndarray, do: np.ndarray, lse: np.ndarray,
@@ -519,20 +527,23 @@ print(numpy_slopes(peaks))
 
 # %% [markdown]
 # The exponent is near 2 for standard attention. For tiles it is below 1: the tile itself has a fixed size, and only O and lse grow.
-# On the right, `math` is standard attention and `flash` the tiled kernel. The times, the median of five calls:
+# On the right, `math` is standard attention and `flash` the tiled kernel. The times on one thread, the median of three calls:
 
 # %% experiment
 kernel_table(kernels)
 
 # %% [markdown]
-# The CPU's caches play the part of the SRAM here. Expect the tiled kernel to be faster as well. (One recorded run on two cores: 102 against 33 ms at N = 2,048.)
+# The CPU's caches play the part of the SRAM here. At N = 2,048 expect less than a fifth of the memory, and a tiled kernel that is 2 to 5 times as fast..
 #
-# With a GPU the next cell does the same with the CUDA kernels. Without one it says so.
+# Last, a GPU: torch's own kernels in FP16, and our tiles written in plain torch operators. Before you run it: what do such tiles save, memory or time?
 
 # %% experiment
-from utils.widgets.ch46_flash_attention import gpu_kernels
+from utils.widgets.gpu_measurements import gpu_measurement
 
-gpu_kernels()
+gpu_measurement("sdpa_kernels")
+
+# %% [markdown]
+# Expect memory, and no time. Each torch operator is a kernel of its own: it reads its tile from HBM and writes it back. A tile pays in bytes only when *one* kernel does all steps on chip.
 
 # %% [markdown]
 # ## What the source says
@@ -554,6 +565,8 @@ gpu_kernels()
 # Rows 1, 4, 7 and 9 were shown or computed above. Here are 2 and 5 in numbers, row 5 against causal attention without a window:
 
 # %%
+from utils.hardware.gpu_arch import GPUS
+
 sram_tb_s = 19
 for name in ("A100 40GB", "A100 80GB", "H100 SXM", "H200", "B200"):
     print(f"row 2: {name:9} HBM {GPUS[name].mem_gb_s / 1000:.3f} TB/s")
@@ -637,7 +650,7 @@ practise("46")
 # - T. Dao et al., *FlashAttention*, NeurIPS 2022, arXiv:2205.14135: algorithms 0 to 4, theorem 2, proposition 3 (no exact algorithm moves less for all SRAM sizes), figure 2.
 # - T. Dao, *FlashAttention-2*, 2023, arXiv:2307.08691.
 # - J. Shah et al., *FlashAttention-3*, 2024, arXiv:2407.08608: up to 740 TFLOP/s in FP16.
-# - T. Zadouri et al., *FlashAttention-4*, 2026 (Dao-AILab/flash-attention, `assets/fa4_paper.pdf`): up to 1,605 TFLOP/s in BF16 on a B200.
+# - T. Zadouri et al., *FlashAttention-4*, 5 March 2026, arXiv:2603.05451: up to 1,613 TFLOP/s in BF16 on a B200 (the repository's PDF says 1,605).
 # - M. Milakov and N. Gimelshein, *Online normalizer calculation for softmax*, 2018, arXiv:1805.02867.
 # - T. Dao, D. Haziza, F. Massa and G. Sizov, *Flash-Decoding for long-context inference*, 2023.
 # - Dao-AILab/flash-attention, README: the causal mask is aligned bottom right since 2.1. PyTorch documentation, `scaled_dot_product_attention` and `torch.nn.attention.bias`.

@@ -194,7 +194,7 @@ print("the same function:", np.allclose(P @ v[order], M @ v, atol=1e-4))
 # How much faster is it? The peaks say twice:
 
 # %%
-from utils.cost.speedup import amdahl
+from utils.cost.roofline.speedup import amdahl
 from utils.hardware.gpu_arch import GPUS
 
 a100 = GPUS["A100 80GB"]
@@ -329,7 +329,7 @@ payoff_explorer()
 # - Write it without `scipy.sparse` and without torch's sparse tensors.
 #
 # For example [[0, 5, 0], [0, 0, 0], [7, 0, 8]] → [0, 1, 1, 3], [1, 0, 2] and [5, 7, 8].
-# [[0.5, 0, −2, 0, 0, 1], [0, 0, 0, 3, 0, 0]] in float32 → [0, 3, 4], [0, 2, 5, 3] and [0.5, −2, 1, 3] in float32.
+# [[0.5, 0, -2, 0, 0, 1], [0, 0, 0, 3, 0, 0]] in float32 → [0, 3, 4], [0, 2, 5, 3] and [0.5, -2, 1, 3] in float32.
 
 # %% exercise="csr_from_dense"
 def csr_from_dense(W: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -417,8 +417,8 @@ check("53.break_even_density", break_even_density)
 # - You may rebuild the pruned matrix, or gather rows of `X`. k goes up to 512: a position in the row then no longer fits the uint8 of `meta`.
 # - It is checked on its own, with values and metadata of this form, not with yours.
 #
-# For example [[0.1, −3, 2, 0.5, 1, 1, 1, 1]] → values [[−3, 2, 1, 1]] and meta [[9, 4]]. Its product with X, where row *i* of X is [2i, 2i + 1], is [[20, 21]].
-# [[4, 0, 0, −1, 0, 0, 0, 7], [0, 0, 0, 0, 1, 2, 3, 4]] → values [[4, −1, 0, 7], [0, 0, 3, 4]] and meta [[12, 12], [4, 14]].
+# For example [[0.1, -3, 2, 0.5, 1, 1, 1, 1]] → values [[-3, 2, 1, 1]] and meta [[9, 4]]. Its product with X, where row *i* of X is [2i, 2i + 1], is [[20, 21]].
+# [[4, 0, 0, -1, 0, 0, 0, 7], [0, 0, 0, 0, 1, 2, 3, 4]] → values [[4, -1, 0, 7], [0, 0, 3, 4]] and meta [[12, 12], [4, 14]].
 
 # %% exercise="two_four"
 def compress_24(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

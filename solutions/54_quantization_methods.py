@@ -313,7 +313,7 @@ compensate_explorer()
 # - Leave the batches unchanged.
 #
 # For example `calibrate_range([np.array([1., 2.]), np.array([5., 3.])], "minmax")` → `(0.0, 5.0)`. The values 0, 1, …, 100 with "percentile" and 90 → `(0.0, 90.0)`.
-# The batches [9, −3] and [[1, 2], [0.5, −0.5]] with "minmax" → `(−3.0, 9.0)`.
+# The batches [9, -3] and [[1, 2], [0.5, -0.5]] with "minmax" → `(-3.0, 9.0)`.
 
 # %% exercise="calibrate_range"
 def calibrate_range(batches: list[np.ndarray], method: str, percentile: float = 99.9) -> tuple[float, float]:
@@ -341,9 +341,9 @@ check("54.calibrate_range", calibrate_range)
 # - `scale`, `qmin` and `qmax` have no gradient.
 # - x is not changed. It may be empty, and need not be contiguous.
 #
-# For example x = [−2, −0.24, 0.26, 0.9, 3] with scale 0.5, qmin −2 and qmax 3 → `[−1, 0, 0.5, 1, 1.5]`. With a gradient of ones from above, x gets `[0, 1, 1, 1, 0]`; with [1, 2, 3, 4, 5] it gets `[0, 2, 3, 4, 0]`.
-# Ties: [0.25, 0.75, −0.25, 1.25] with scale 0.5 and [−4, 4] → `[0, 1, 0, 1]`.
-# Just beyond the ends, [1.7, 1.8, −1.1, −1.3] with scale 0.5 and [−2, 3] → `[1.5, 1.5, −1, −1]`, gradient `[1, 0, 1, 0]`: 1.7/0.5 = 3.4 still rounds to 3.
+# For example x = [-2, -0.24, 0.26, 0.9, 3] with scale 0.5, qmin −2 and qmax 3 → `[-1, 0, 0.5, 1, 1.5]`. With a gradient of ones from above, x gets `[0, 1, 1, 1, 0]`; with [1, 2, 3, 4, 5] it gets `[0, 2, 3, 4, 0]`.
+# Ties: [0.25, 0.75, -0.25, 1.25] with scale 0.5 and [-4, 4] → `[0, 1, 0, 1]`.
+# Just beyond the ends, [1.7, 1.8, -1.1, -1.3] with scale 0.5 and [-2, 3] → `[1.5, 1.5, -1, -1]`, gradient `[1, 0, 1, 0]`: 1.7/0.5 = 3.4 still rounds to 3.
 
 # %% exercise="fake_quant_ste"
 class FakeQuant(torch.autograd.Function):
@@ -377,8 +377,8 @@ check("54.fake_quant_ste", FakeQuant)
 # - Leave the arguments unchanged.
 #
 # For example W1 = [[8, 0], [0, 0.5]], b1 = [4, 1], W2 = [[0.5, 0], [0, 2]] have s = [4, 0.5] and give W1 = [[2, 0], [0, 1]], b1 = [1, 2] and W2 = [[2, 0], [0, 1]].
-# W1 = [[−4, 1], [0.5, 0.25]], b1 = [1, −1], W2 = [[1, −0.5]] have s = [2, 1] and give W1 = [[−2, 0.5], [0.5, 0.25]], b1 = [0.5, −1], W2 = [[2, −0.5]].
-# W1 = [[2, 0], [0, 0]], b1 = [1, 3], W2 = [[0.5, 7], [−0.125, 1]] have s = [2, 1] and give W1 = [[1, 0], [0, 0]], b1 = [0.5, 3], W2 = [[1, 7], [−0.25, 1]].
+# W1 = [[-4, 1], [0.5, 0.25]], b1 = [1, -1], W2 = [[1, -0.5]] have s = [2, 1] and give W1 = [[-2, 0.5], [0.5, 0.25]], b1 = [0.5, -1], W2 = [[2, -0.5]].
+# W1 = [[2, 0], [0, 0]], b1 = [1, 3], W2 = [[0.5, 7], [-0.125, 1]] have s = [2, 1] and give W1 = [[1, 0], [0, 0]], b1 = [0.5, 3], W2 = [[1, 7], [-0.25, 1]].
 
 # %% exercise="equalize_pair"
 def equalize_pair(W1: np.ndarray, b1: np.ndarray, W2: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -409,8 +409,8 @@ check("54.equalize_pair", equalize_pair)
 # - Return `helper.make_model(…, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)`: newer versions than a runtime knows are refused.
 #
 # What the check does: `onnx.checker`, the constants, the operators of the optimised graph (`QGemm` must be there), and results on random x in the range, compared with x·Wᵀ + b.
-# For example W = [[1, −2], [0.5, 0.25]], b = [0.1, −0.2], x_range (−1, 1), y_range (−3.1, 3.1): x = [[0.5, −0.5]] gives [[1.6047, −0.0729]] (in float [[1.6, −0.075]]), and QuantizeLinear, QGemm, DequantizeLinear are executed.
-# A second visible case has W = [[0.5, 1, −0.25]], b = [2], x_range (0.5, 2) and y_range (1, 5): both ranges have to be widened. There x = [[1, 1, 2]] gives [[3]].
+# For example W = [[1, -2], [0.5, 0.25]], b = [0.1, -0.2], x_range (−1, 1), y_range (−3.1, 3.1): x = [[0.5, -0.5]] gives [[1.6047, -0.0729]] (in float [[1.6, -0.075]]), and QuantizeLinear, QGemm, DequantizeLinear are executed.
+# A second visible case has W = [[0.5, 1, -0.25]], b = [2], x_range (0.5, 2) and y_range (1, 5): both ranges have to be widened. There x = [[1, 1, 2]] gives [[3]].
 
 # %% exercise="quantize_linear_onnx"
 def quantize_linear_onnx(W: np.ndarray, b: np.ndarray, x_range: tuple[float, float],
@@ -465,8 +465,8 @@ check("54.quantize_linear_onnx", quantize_linear_onnx)
 # - Leave W and H unchanged.
 #
 # For example W = [[0.4, 0.4, 3]] with 1 on the diagonal of H, 0.9 elsewhere, and 3 bits → `[[0, 1, 3]]`, where rounding to nearest gives [[0, 0, 3]].
-# W = [[0.9, −0.3, 0.55, 0.2], [0.12, 0.4, −0.33, −0.07]] with H = [[2, 1.5, 0.3, 0], [1.5, 3, 1, 0.2], [0.3, 1, 1, −0.4], [0, 0.2, −0.4, 1.5]] and 3 bits, rounded here to four digits → `[[0.9, −0.3, 0.6, 0.3], [0.1333, 0.4, −0.4, −0.1333]]`.
-# With a diagonal H nothing is correlated, so every weight is rounded to nearest: W = [[0.9, −0.3, 0.55]], H = diag(1, 2, 5), 3 bits → `[[0.9, −0.3, 0.6]]`.
+# W = [[0.9, -0.3, 0.55, 0.2], [0.12, 0.4, -0.33, -0.07]] with H = [[2, 1.5, 0.3, 0], [1.5, 3, 1, 0.2], [0.3, 1, 1, -0.4], [0, 0.2, -0.4, 1.5]] and 3 bits, rounded here to four digits → `[[0.9, -0.3, 0.6, 0.3], [0.1333, 0.4, -0.4, -0.1333]]`.
+# With a diagonal H nothing is correlated, so every weight is rounded to nearest: W = [[0.9, -0.3, 0.55]], H = diag(1, 2, 5), 3 bits → `[[0.9, -0.3, 0.6]]`.
 
 # %% exercise="gptq_layer"
 def gptq_layer(W: np.ndarray, H: np.ndarray, bits: int) -> np.ndarray:

@@ -69,7 +69,7 @@ class Numeric:
         values = dict(self.draw(np.random.default_rng(seed)))
         right = float(self.answer(values))
         told = {**values, "answer": f"0x{int(right):04X}" if self.hexadecimal else told_number(right)}
-        traps = tuple((float(wrong(values)), message) for wrong, message in self.traps)
+        traps = tuple((float(wrong(values)), message.format(**told)) for wrong, message in self.traps)
         return Drawn(self.text.format(**values), right, self.unit, self.explain.format(**told),
                      self.rtol, self.atol, tuple(t for t in traps if t[0] != right))
 

@@ -10,7 +10,7 @@ from statistics import mean
 import numpy as np
 
 from utils.cost import bandwidth
-from utils.cost.memory_clock import SPECS, TRANSFERS_PER_CLOCK
+from utils.cost.bandwidth.memory_clock import SPECS, TRANSFERS_PER_CLOCK
 
 from ..compare import close, exact
 from ..exercise import Case, Exercise, Misconception

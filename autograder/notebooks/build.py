@@ -23,8 +23,9 @@ SOURCE = ROOT / "build" / "source"
 STAMPS = ROOT / "build" / "stamps"
 PICTURES = ROOT / "solutions" / "pictures"
 EXERCISES = ROOT / "autograder" / "exercises"
-PRELUDE = """# Run this cell first: it brings the checks of this chapter.
+PRELUDE = """# Run this cell and the next one first. This one brings the checks of this chapter.
 from autograder.check import check"""
+SET_UP = "# The set-up cell: your answers may use what it brings.\n"
 HIDDEN = """### BEGIN HIDDEN TESTS
 from autograder.check import course_seed
 {call}
@@ -167,6 +168,8 @@ def _notebook_cell(chapter: Chapter, cell: Cell, exercises: dict[str, Exercise],
     source = cell.source
     if cell.role == "check":
         source = _check_source(exercises[cell.name], source)
+    elif cell.role == "setup":
+        source = SET_UP + source
     made = nbformat.v4.new_code_cell(source)
     if cell.role == "exercise":
         made.metadata["nbgrader"] = _grader(cell.name, grade=False, solution=True)

@@ -98,13 +98,13 @@ def test_the_formgrader_shows_scores_and_takes_points(graded, formgrader, browse
     ada.locator("a[href*='submissions']").first.click()
     page.get_by_text("check-conv_macs").first.wait_for(timeout=60_000)
     assert "✓ right" in page.inner_text("body") and page.title() != "caught"
-    points = page.locator(".nbgrader_cell input.score").last
-    points.fill("3")
-    points.press("Tab")
-    comment = page.locator("textarea.comment").last
-    comment.fill("Well said.")
-    comment.press("Tab")
-    page.wait_for_timeout(2000)
+    page.wait_for_load_state("networkidle")  # the fields are bound once the grades are there
+    for field, text, kind in ((page.locator(".nbgrader_cell input.score").last, "3", "grade"),
+                              (page.locator("textarea.comment").last, "Well said.", "comment")):
+        with page.expect_response(lambda r, kind=kind: f"/api/{kind}/" in r.url and r.request.method != "GET") as saved:
+            field.fill(text)
+            field.press("Tab")
+        assert saved.value.ok
     page.screenshot(path=SHOTS / "formgrader-2-notebook.png", full_page=False)
     page.close()
 

@@ -38,9 +38,10 @@ from class_tools import (
 pytestmark = pytest.mark.slow
 
 SUBMISSIONS, SEED = 1000, 12
-# Driver and fork server cost what each of two workers is at, a worker or a keeper one submission: at most ten.
 VICTIMS = ("driver", "worker", "keeper", "fork server", "driver", "keeper", "worker")
-REDONE = SUBMISSIONS // 100
+# A driver or fork server costs each of two workers the submission that it is at and the one whose result is not yet
+# recorded (a worker gets its next one before that), a worker or a keeper costs one.
+REDONE = 2 * 2 * 3 + 4
 ENDED_S = 2.0
 
 # Known to every process of a run: writes a line when the grading of a submission begins.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,6 +151,28 @@ def test_two_runs_at_a_time_on_a_server(on_postgres):
     done = [(process.communicate(timeout=400)[0], process.returncode) for process in runs]
     assert [status for _, status in done] == [0, 0], done
     assert len(told(root)) == 6
+
+
+def test_first_runs_at_the_same_moment_make_one_table(on_postgres):
+    """The race of the test above, without the long way there: everybody looks before anybody has made the table."""
+    from autograder.grading.course import open_course
+    from autograder.grading.gradebook import Gradebook
+
+    course = open_course(on_postgres("first"))
+    together = threading.Barrier(6)
+
+    class Late(Gradebook):
+        @contextlib.contextmanager
+        def _transaction(self):
+            together.wait(60)
+            with super()._transaction() as db:
+                yield db
+
+    with ThreadPoolExecutor(6) as pool:
+        books = list(pool.map(lambda _: Late(course), range(6)))
+    assert [book.keys(NAME) for book in books] == [set()] * 6
+    for book in books:
+        book.close()
 
 
 def test_a_server_that_does_not_answer_is_one_sentence_without_its_password(course_of, tmp_path):

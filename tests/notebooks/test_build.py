@@ -1,6 +1,7 @@
 """The learner's notebooks: reproducible, up to date, without answers, with every exercise."""
 
 import json
+import re
 
 import nbformat
 import pytest
@@ -92,3 +93,11 @@ def test_links_of_the_start_notebook_lead_somewhere():
 def test_the_paths_name_chapters_that_exist(path_name):
     assert all(n in CHAPTERS for n in start.PATHS[path_name][1])
     assert len(set(start.PATHS[path_name][1])) == len(start.PATHS[path_name][1])
+
+
+def test_the_values_of_a_task_can_be_pasted(chapter_number):
+    """A typographic minus before a digit, in code or in a list, is a SyntaxError in the learner's cell."""
+    for cell in read_master(CHAPTERS[chapter_number].master).cells:
+        if cell.role == "about":
+            values = re.findall(r"`[^`\n]+`|\[[^\[\]\n]*\]", cell.source)
+            assert not [v for v in values if re.search("\u2212\\.?\\d", v)], f"{chapter_number}.{cell.name}"

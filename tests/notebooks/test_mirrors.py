@@ -82,6 +82,11 @@ def test_no_file_of_the_exercises_is_over_700_lines(chapter_number):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 700, path
 
 
+def test_the_notebook_and_the_table_tell_the_same_minutes(chapter_number):
+    told = re.search(r"About (\d+) minutes", read_master(CHAPTERS[chapter_number].master).cells[0].source)
+    assert told and int(told[1]) == CHAPTERS[chapter_number].minutes
+
+
 def test_ids_carry_their_chapter(chapter_number):
     assert all(e.chapter == chapter_number for e in chapter_exercises(chapter_number))
     ids = [q.id for q in chapter_questions(chapter_number)]

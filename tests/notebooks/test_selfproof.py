@@ -1,5 +1,7 @@
 """Every exercise proves itself: the solution passes, what says nothing fails, and mistakes are named."""
 
+import re
+
 import pytest
 
 from autograder.audit.audit import Row, _questions, _self_proof
@@ -49,3 +51,4 @@ def test_questions_are_well_formed(chapter_number):
                 assert drawn.accepts(drawn.answer) and "{" not in drawn.text, f"{question.id} {seed}"
                 for wrong, message in drawn.traps:
                     assert message and (not drawn.accepts(wrong) or wrong == pytest.approx(drawn.answer)), question.id
+                    assert not re.search(r"\{\w+\}", message + drawn.explanation), f"{question.id}: {message}"

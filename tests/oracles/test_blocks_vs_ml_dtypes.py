@@ -4,8 +4,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from utils.compression.quant_blocks import fp8_blocks, mxfp4, nvfp4
-from utils.compression.quant_training import FP8_MAX, to_fp8
+from utils.compression.quant_methods.blocks import fp8_blocks, mxfp4, nvfp4
+from utils.compression.quant_methods.training import FP8_MAX, to_fp8
 
 
 def blocks(W, size):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.compression.quant_ste import fake_quant_ste
+from utils.compression.quant_methods.ste import fake_quant_ste
 
 
 @pytest.mark.parametrize(("scale", "zero_point", "qmin", "qmax"), [

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from utils.cost.llm_flops import decoder_flops_per_token, prefill_flops
+from utils.cost.flops.llm import decoder_flops_per_token, prefill_flops
 from utils.cost.params import (
     DecoderConfig,
     attention_params,

@@ -6,7 +6,7 @@ import pytest
 from scipy.linalg import svdvals
 from scipy.stats import entropy
 
-from utils.compression.redundancy import effective_rank, energy_rank, exponent_entropy
+from utils.compression.feasibility.redundancy import effective_rank, energy_rank, exponent_entropy
 
 
 @pytest.mark.parametrize("seed", range(20))

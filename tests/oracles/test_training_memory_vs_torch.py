@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from utils.cost.fit_batch import ALLOCATOR_BLOCK_BYTES
-from utils.cost.live_tensors import profiled_peak_bytes, trace_training
 from utils.cost.memory import saved_bytes, training_bytes, transformer_activation_bytes
-from utils.cost.saved_tensors import saved_activation_bytes
+from utils.cost.memory.fit_batch import ALLOCATOR_BLOCK_BYTES
+from utils.cost.memory.live_tensors import profiled_peak_bytes, trace_training
+from utils.cost.memory.saved_tensors import saved_activation_bytes
 from utils.networks.training_nets import GptLayer, mlp
 
 MODULES = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "dropout": nn.Dropout}

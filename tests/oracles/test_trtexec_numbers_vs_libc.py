@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from utils.engines.trtexec_report import trtexec_percentile_index
-from utils.engines.trtexec_shapes import leading_float, leading_int
+from utils.engines.trtexec.report import trtexec_percentile_index
+from utils.engines.trtexec.shapes import leading_float, leading_int
 
 libc = ctypes.CDLL(None)
 libc.strtol.restype = ctypes.c_long

@@ -67,7 +67,7 @@ class KernelRun:
         return asdict(self)
 
 
-def run_sdpa(n: int, backend: Literal["math", "flash", "cudnn"], *, heads: int = 4, d: int = 64, repeats: int = 5,
+def run_sdpa(n: int, backend: Literal["math", "flash", "cudnn"], *, heads: int = 4, d: int = 64, repeats: int = 3,
              device: str = "cpu", seed: int = 0) -> KernelRun:
     """Run torch's scaled-dot-product attention over n tokens with one of its kernels.
 
@@ -104,7 +104,7 @@ def _cpu_allocated_bytes(call: Callable[[], None]) -> int:
     """Sum of all allocations of torch operators, as the profiler saw them."""
     from torch.profiler import ProfilerActivity, profile
 
-    from utils.cost.live_tensors import quiet_stderr
+    from utils.cost.memory.live_tensors import quiet_stderr
 
     with quiet_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as prof:
         call()

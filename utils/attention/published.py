@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from utils.attention.hbm import attention_hbm_elements
@@ -17,6 +18,50 @@ FIGURE_2 = MappingProxyType({
 # Kwon et al. 2023, Fig. 2: share of the cache's memory that held token states on the ShareGPT trace. Unlike
 # `SimResult.utilization`, gaps between reservations count as waste here (41.6 % of all memory for "pow2").
 TOKEN_STATES = MappingProxyType({"max": 0.204, "pow2": 0.268, "oracle": 0.382, "paged": 0.963})
+
+
+@dataclass(frozen=True)
+class FlashVersion:
+    """One version of FlashAttention: the GPU it was made for, what is new, and the best speed that its paper reports.
+
+    Where the paper gives one speed, it is `tflop_s`, and `gpu` and `dtype` say to which dense peak it belongs.
+    """
+
+    version: int
+    year: int
+    gpu: str
+    new: str
+    best: str
+    source: str
+    tflop_s: int | None = None
+    dtype: str = "fp16"
+
+
+VERSIONS_AS_OF = "November 2026"
+VERSIONS = (
+    FlashVersion(1, 2022, "A100 40GB", "tiles, online softmax, recomputation", "25–40 % of the peak",
+                 "arXiv:2307.08691 about version 1"),
+    FlashVersion(2, 2023, "A100 80GB", "queries outside, work split over the sequence, less besides products",
+                 "50–73 % of the peak", "arXiv:2307.08691"),
+    FlashVersion(3, 2024, "H100 SXM", "asynchronous copies and products, softmax between them, FP8",
+                 "740 TFLOP/s in FP16", "arXiv:2407.08608", 740),
+    FlashVersion(4, 2026, "B200", "exp partly by polynomials, most rescalings left out, less shared-memory traffic",
+                 "1,613 TFLOP/s in BF16", "arXiv:2603.05451, 5 March 2026", 1613, "bf16"),
+)
+
+
+# What the paper of 2023 describes, and what vLLM's documentation says today: topic, paper, today, where.
+PAGING_AS_OF = "November 2026"
+PAGING_THEN_AND_NOW = (
+    ("block size", "16 tokens", "16 tokens by default", "vllm.config.cache, DEFAULT_BLOCK_SIZE"),
+    ("sharing", "forks name the same blocks", "full blocks with equal hashes, for all requests (default, SHA-256)",
+     "vllm.config.cache; design/prefix_caching"),
+    ("writing to a shared block", "copy-on-write", "does not happen: tables are append-only",
+     "vllm.v1.core.block_pool"),
+    ("two requests write equal blocks", "not described", "both are kept until one request ends",
+     "design/prefix_caching"),
+    ("the pool is empty", "recompute, or swap to CPU memory", "recompute", "configuration/optimization"),
+)
 
 
 def figure_2_computed(block_q: int = 128, block_k: int = 128) -> dict[str, float]:

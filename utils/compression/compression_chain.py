@@ -17,8 +17,8 @@ from utils.compression.binary import binarize, ternarize_optimal
 from utils.compression.coding import entropy_bits
 from utils.compression.deep_compression import CompressedModel, SharedTensor, deep_compress
 from utils.compression.low_rank import break_even_rank, factorize_linear
-from utils.compression.pruning_masks import global_masks
-from utils.compression.pruning_report import finetuned_copy, prunable
+from utils.compression.pruning.masks import global_masks
+from utils.compression.pruning.report import finetuned_copy, prunable
 from utils.networks.digits import Array, DigitsMLP, load_digits_split, predict, trained_digits
 from utils.numerics.int8 import affine_qparams, quantize
 

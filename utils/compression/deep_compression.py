@@ -24,7 +24,7 @@ from utils.compression.coding import (
     symbol_counts,
     unpack_fixed,
 )
-from utils.compression.pruning_masks import global_masks
+from utils.compression.pruning.masks import global_masks
 from utils.compression.weight_sharing import Init, gap_encode, kmeans_1d
 
 MAGIC = b"DCMP1"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,26 +67,10 @@ def _with_zeros(model: ModelProto, sparsity: float) -> ModelProto:
 
 def _quantized_bytes(model: ModelProto) -> int:
     """Bytes of the model after ONNX Runtime's static quantization to INT8, in the Q/DQ format."""
-    from onnxruntime import quantization
+    from utils.graphs.static_int8 import static_int8
 
-    class Calibration(quantization.CalibrationDataReader):
-        def __init__(self) -> None:  # noise: the ranges decide the scales' values, not their bytes
-            self.rows = iter(np.random.default_rng(0).random((8, 64), dtype=np.float32))
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            row = next(self.rows, None)
-            return None if row is None else {"input": row[None]}
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "int8.onnx"
-        logging.disable(logging.WARNING)  # its advice to run a preprocessing step that these graphs do not need
-        try:
-            quantization.quantize_static(
-                model, path, Calibration(), quant_format=quantization.QuantFormat.QDQ,
-                activation_type=quantization.QuantType.QInt8, weight_type=quantization.QuantType.QInt8)
-        finally:
-            logging.disable(logging.NOTSET)
-        return os.path.getsize(path)
+    rows = np.random.default_rng(0).random((8, 64), dtype=np.float32)  # noise: ranges set scales' values, not bytes
+    return len(static_int8(model, [{"input": row[None]} for row in rows]).SerializeToString())
 
 
 # --- an order of operators ------------------------------------------------------------------------
@@ -133,7 +113,7 @@ def traced_branch_bytes(order: str, rows: int = ROWS) -> int:
     """Peak of the network's tensors beside x when torch runs it, on the meta device."""
     import torch
 
-    from utils.cost.live_tensors import LiveTensorTracker
+    from utils.cost.memory.live_tensors import LiveTensorTracker
 
     x = torch.zeros(rows, WIDTH["x"], device="meta")
     weights = {name: torch.as_tensor(w).to("meta") for name, w in branch_weights().items()}

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, replace
 
 from utils.cost import arena
 from utils.cost.arena import Plan, TensorGraph, TensorUse, order_uses, plan_naive, plan_optimal
+from utils.cost.bandwidth.decode import kv_bytes_per_token
 from utils.cost.checks import non_negative, positive
-from utils.cost.decode import kv_bytes_per_token
-from utils.cost.decoder_config import DecoderConfig
-from utils.cost.decoder_params import decoder_params
-from utils.cost.weight_bytes import effective_bits
+from utils.cost.params.decoder import decoder_params
+from utils.cost.params.decoder_config import DecoderConfig
+from utils.cost.params.storage import effective_bits
 
 CSR_INDEX_BITS = 32  # a column index beside every kept value; the row pointers are left out
 

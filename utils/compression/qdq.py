@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from torch import nn
 
-from utils.compression.quant_calibration import Method, calibrate_range
+from utils.compression.quantization.calibration import Method, calibrate_range
 from utils.graphs.onnx_tools import executed_ops, expose_outputs, graph_stats, make_model, make_session
 from utils.numerics.int8 import affine_qparams, quantize
 

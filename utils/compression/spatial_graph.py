@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from utils.cost.arena import GraphOp, TensorGraph, order_peak
 from utils.cost.checks import positive
-from utils.cost.layer_ops import conv_out_size
+from utils.cost.flops.layer_ops import conv_out_size
 
 if TYPE_CHECKING:
     from torch import nn

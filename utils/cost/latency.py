@@ -1,7 +1,7 @@
 """Latency: percentiles, summaries, lost samples, and a clock that can be replaced in a test.
 
 `utils.cost.tail` says how many samples a percentile needs; `utils.cost.rates` does the arithmetic of batches,
-pipelines and tokens. Both can be had from here.
+pipelines and tokens; `utils.cost.bootstrap` compares two samples. All can be had from here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
+from utils.cost.bootstrap import RatioInterval, bootstrap_ratio_ci
 from utils.cost.checks import positive
 from utils.cost.rates import (
     LLMLatency,
@@ -27,9 +28,9 @@ from utils.cost.rates import (
 from utils.cost.tail import fanout_tail, mlperf_round, percentile_ci, queries_needed, samples_for_percentile
 
 __all__ = [
-    "LLMLatency", "LatencySummary", "PipelineRate", "capacity", "fanout_tail", "hdr_backfill", "llm_latency",
-    "mlperf_round", "percentile", "percentile_ci", "percentile_linear", "pipeline_rate", "queries_needed",
-    "samples_for_percentile", "summarise_latency", "summarize", "time_callable", "time_interleaved",
+    "LLMLatency", "LatencySummary", "PipelineRate", "RatioInterval", "bootstrap_ratio_ci", "capacity", "fanout_tail",
+    "hdr_backfill", "llm_latency", "mlperf_round", "percentile", "percentile_ci", "percentile_linear", "pipeline_rate",
+    "queries_needed", "samples_for_percentile", "summarise_latency", "summarize", "time_callable", "time_interleaved",
     "tpot_from_timestamps", "undo_omission",
 ]
 

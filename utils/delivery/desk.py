@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from utils.cost.speedup import amdahl
-from utils.delivery.tradeoff_choice import ReleaseTarget, Variant, choose, explain_choice, variant_front
-from utils.delivery.tradeoff_pipeline import pipeline_ms
+from utils.cost.roofline.speedup import amdahl
+from utils.delivery.tradeoff.choice import ReleaseTarget, Variant, choose, explain_choice, variant_front
+from utils.delivery.tradeoff.pipeline import pipeline_ms
 
 STAGES = {"capture and crop": 4.0, "model": 12.0, "draw and send": 2.0}  # ms, with the wide FP32 network
 STAGE = "model"
 
-# `evaluate_variants` of utils.delivery.tradeoff_variants: seed 0, 540 test digits, ONNX Runtime 1.31, one thread of an
+# `evaluate_variants` of utils.delivery.tradeoff.variants: seed 0, 540 test digits, ONNX Runtime 1.31, one thread of an
 # AMD EPYC with AVX-512 VNNI, 2,000 (batch 1) and 200 (batch 64) interleaved rounds. Real-time priority
 # (SCHED_FIFO): no other program took the core, but one on the other core shared caches and memory.
 RECORDED: dict[int, tuple[Variant, ...]] = {

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.engines.trtexec_log import format_averages, format_report
-from utils.engines.trtexec_report import (
+from utils.engines.trtexec.log import format_averages, format_report
+from utils.engines.trtexec.report import (
     PerformanceSummary,
     summarize,
     trace_json,

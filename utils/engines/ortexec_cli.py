@@ -10,10 +10,10 @@ from typing import TextIO
 import numpy as np
 
 from utils.engines.ortexec import Run, make_feeds, ortexec
-from utils.engines.trtexec_lint import lint
-from utils.engines.trtexec_log import format_report
-from utils.engines.trtexec_parser import ParsedCommand, parse_command
-from utils.engines.trtexec_shapes import leading_float, leading_int, split_argument, split_list, split_name
+from utils.engines.trtexec.findings import lint
+from utils.engines.trtexec.log import format_report
+from utils.engines.trtexec.parser import ParsedCommand, parse_command
+from utils.engines.trtexec.shapes import leading_float, leading_int, split_argument, split_list, split_name
 from utils.graphs.onnx_tools import make_session
 
 RELEASE = "11.1"

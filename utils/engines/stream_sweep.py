@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from utils.engines.ortexec import Run, ortexec
-from utils.engines.trtexec_flags import RELEASES
-from utils.engines.trtexec_log import parse_log
-from utils.engines.trtexec_migrate import migrate
-from utils.engines.trtexec_report import PerformanceSummary
+from utils.engines.trtexec.flags import RELEASES
+from utils.engines.trtexec.log import parse_log
+from utils.engines.trtexec.migration import migrate
+from utils.engines.trtexec.report import PerformanceSummary
 from utils.optional import EngineUnavailable
 
 if TYPE_CHECKING:

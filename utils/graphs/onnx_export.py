@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -28,25 +30,31 @@ def export_torch(
     dynamic_batch: str | None = None,
     opset: int = 18,
     route: Literal["legacy", "dynamo"] = "legacy",
+    fold: bool = True,
 ) -> ModelProto:
     """Export a torch module in evaluation mode, check what was written, and return the model.
 
     The tensors are called "input" and "output", or "input_0", "input_1", ... when there are several.
     `dynamic_batch` is the symbol of axis 0 ("N"). Route "legacy" traces (0.1 s), "dynamo" goes through
     torch.export (3-15 s) and drops the recorded intermediate shapes, on which ONNX Runtime's quantizer
-    stumbles. With `path` the file is written too, whole or not at all.
-    Raises ValueError for an unknown route, and when the file's opset is not the one asked for: the
-    dynamo exporter writes 18 where 13 was asked, with no more than a log message. Raises EngineUnavailable
-    when route "dynamo" lacks its package.
+    stumbles. `fold=False` keeps what "legacy" would compute at export: constant arithmetic, batch norm. With `path`
+    the file is written too, whole or not at all.
+    Raises ValueError for an unknown route, for `fold=False` with "dynamo", and when the file's opset is not the
+    one asked for: the dynamo exporter writes 18 where 13 was asked, with no more than a log message. Raises
+    EngineUnavailable when route "dynamo" lacks its package.
     """
     examples = example if isinstance(example, tuple) else (example,)
     if route not in ("legacy", "dynamo"):
         raise ValueError(f"route must be 'legacy' or 'dynamo', got {route!r}")
+    if route == "dynamo" and not fold:
+        raise ValueError("fold must be True with route 'dynamo', got False")
     was_training = module.training
     module.eval()
     try:
-        export = _export_legacy if route == "legacy" else _export_dynamo
-        model = export(module, examples, dynamic_batch, opset)
+        if route == "legacy":
+            model = _export_legacy(module, examples, dynamic_batch, opset, fold)
+        else:
+            model = _export_dynamo(module, examples, dynamic_batch, opset)
     finally:
         module.train(was_training)
     onnx.checker.check_model(model)
@@ -58,7 +66,7 @@ def export_torch(
     return model
 
 
-def _export_legacy(module: Any, examples: tuple, dynamic_batch: str | None, opset: int) -> ModelProto:
+def _export_legacy(module: Any, examples: tuple, dynamic_batch: str | None, opset: int, fold: bool) -> ModelProto:
     import torch
 
     inputs, outputs = _tensor_names(module, examples)
@@ -74,6 +82,7 @@ def _export_legacy(module: Any, examples: tuple, dynamic_batch: str | None, opse
             output_names=outputs,
             dynamic_axes=axes,
             opset_version=opset,
+            do_constant_folding=fold,
             dynamo=False,
         )
     return onnx.load_from_string(buffer.getvalue())
@@ -88,7 +97,7 @@ def _export_dynamo(module: Any, examples: tuple, dynamic_batch: str | None, opse
     if dynamic_batch:
         batch = torch.export.Dim(dynamic_batch)
         shapes = tuple({0: batch} for _ in examples)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _without_log_messages():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
@@ -103,6 +112,17 @@ def _export_dynamo(module: Any, examples: tuple, dynamic_batch: str | None, opse
     model = program.model_proto
     del model.graph.value_info[:]
     return model
+
+
+@contextlib.contextmanager
+def _without_log_messages() -> Iterator[None]:
+    """The exporter reports every optional package that it misses; what it wrote is checked afterwards instead."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _tensor_names(module: Any, examples: tuple) -> tuple[list[str], list[str]]:

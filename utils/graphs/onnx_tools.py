@@ -1,4 +1,4 @@
-"""Making and running ONNX models; the door to `onnx_inspect` (looking into one) and `onnx_export` (from torch)."""
+"""Making and running ONNX models; the door to `onnx_inspect`, `onnx_export` (from torch) and `order`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import onnx
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 from utils.graphs.onnx_export import export_torch, write_atomically
-from utils.graphs.onnx_inspect import GraphStats, graph_stats, topological_order
+from utils.graphs.onnx_inspect import GraphStats, graph_stats
+from utils.graphs.order import topological_order
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from utils.cost.checks import positive
-from utils.cost.energy import energy_from_samples_j
+from utils.cost.edge_metrics.energy import energy_from_samples_j
 
 QUERY = ("nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "--id=0")
 

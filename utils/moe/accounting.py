@@ -12,8 +12,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from utils.cost.bandwidth.decode import DecodeStep, decode_step
 from utils.cost.checks import non_negative, positive
-from utils.cost.decode import DecodeStep, decode_step
 from utils.cost.params import MIXTRAL_8X7B, MIXTRAL_8X22B, DecoderConfig, ParamBreakdown, decoder_params, mlp_params
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnx
 
-from utils.cost.edge_measure import Candidate, measure_candidate, onnx_statements, peak_rss_mb
-from utils.cost.energy import operation_energy_mj
+from utils.cost.edge_metrics.device_run import Candidate, measure_candidate, onnx_statements, peak_rss_mb
+from utils.cost.edge_metrics.energy import operation_energy_mj
 from utils.graphs.onnx_tools import export_torch, make_session
+from utils.graphs.static_int8 import static_int8
 from utils.networks.digits import DigitsCNN, load_digits_split, seeded, train_classifier
 
 TEST_IMAGES = 497  # of 1,797; accuracies belong to this split
@@ -66,26 +67,10 @@ def fp32_variant(width: str = "full", epochs: int = 4, seed: int = 0) -> Variant
 @cache
 def int8_variant(width: str = "full", epochs: int = 4, seed: int = 0, calibration: int = 128) -> Variant:
     """The same network with static INT8 by ONNX Runtime's quantizer, calibrated on the first training images."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.batches = iter([{"input": load_digits_split(TEST_IMAGES)[0][:calibration]}])
-
-        def get_next(self) -> dict | None:
-            return next(self.batches, None)
-
-    noise, level = logging.getLogger(), logging.getLogger().level
-    noise.setLevel(logging.ERROR)  # it advises a pre-processing that these graphs do not need
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, "fp32.onnx"), Path(folder, "int8.onnx")
-            source.write_bytes(fp32_variant(width, epochs, seed).onnx)
-            quantize_static(source, target, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-                            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True)
-            return Variant(width, "INT8", target.read_bytes())
-    finally:
-        noise.setLevel(level)
+    feeds = [{"input": load_digits_split(TEST_IMAGES)[0][:calibration]}]
+    model = onnx.load_model_from_string(fp32_variant(width, epochs, seed).onnx)
+    quantized = static_int8(model, feeds, per_channel=True, activations="uint8", reduce_range=True)
+    return Variant(width, "INT8", quantized.SerializeToString())
 
 
 def predictions(variant: Variant) -> tuple[np.ndarray, np.ndarray]:

@@ -26,14 +26,15 @@ START_DELAY_S = 0.01  # time for the threads to get ready before the schedule be
 class LoadResult:
     """One run: for each completed request when it was due, when it was begun and when it ended (s from the start).
 
-    `dropped` counts the requests that were given up without being sent. In a closed loop a request is due when its
-    client is free, so `arrivals_s` equals `starts_s`.
+    `dropped` counts the requests that were given up without being sent. `answers` holds what the function returned.
+    In a closed loop a request is due when its client is free, so `arrivals_s` equals `starts_s`.
     """
 
     arrivals_s: np.ndarray  # (n,)
     starts_s: np.ndarray  # (n,)
     ends_s: np.ndarray  # (n,)
     dropped: int = 0
+    answers: tuple[object, ...] = ()  # n, or none where they were not kept
 
     @property
     def latency_ms(self) -> np.ndarray:
@@ -49,6 +50,12 @@ class LoadResult:
     def wall_s(self) -> float:
         """Time in s from the first request due to the last end."""
         return float(self.ends_s.max() - self.arrivals_s.min())
+
+    def only(self, keep: Callable[[object], bool]) -> LoadResult:
+        """The requests whose answer `keep` accepts. The others count as neither completed nor dropped."""
+        chosen = [i for i, answer in enumerate(self.answers) if keep(answer)]
+        answers = tuple(self.answers[i] for i in chosen)
+        return LoadResult(self.arrivals_s[chosen], self.starts_s[chosen], self.ends_s[chosen], self.dropped, answers)
 
     def in_flight(self, at_s: ArrayLike) -> np.ndarray:
         """Requests that are due and not yet ended at each of some instants."""
@@ -86,7 +93,7 @@ class LoadGenerator:
         return self._run(requests, None)
 
     def _run(self, n: int, schedule: np.ndarray | None) -> LoadResult:
-        starts, ends = np.full(n, np.nan), np.full(n, np.nan)
+        starts, ends, answers = np.full(n, np.nan), np.full(n, np.nan), [None] * n
         turns, errors, lock = itertools.count(), [], threading.Lock()
         begin = time.perf_counter() + START_DELAY_S
 
@@ -103,7 +110,7 @@ class LoadGenerator:
                         continue
                     else:
                         starts[k] = time.perf_counter() - begin
-                    self.fn()
+                    answers[k] = self.fn()
                     ends[k] = time.perf_counter() - begin
             except Exception as error:
                 errors.append(error)
@@ -113,7 +120,8 @@ class LoadGenerator:
             raise errors[0]
         done = ~np.isnan(ends)
         arrivals = starts if schedule is None else schedule
-        return LoadResult(arrivals[done], starts[done], ends[done], int(n - done.sum()))
+        kept = tuple(answers[k] for k in np.flatnonzero(done))
+        return LoadResult(arrivals[done], starts[done], ends[done], int(n - done.sum()), kept)
 
     def _wait_for(self, begin: float, due_s: float) -> bool:
         """Sleep until a request is due; False if it has waited for too long already."""

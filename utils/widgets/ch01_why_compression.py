@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.compression.necessity import TARGET_DEVICES, max_bits_per_weight
+from utils.compression.feasibility.necessity import TARGET_DEVICES, max_bits_per_weight
 from utils.widgets.shell import Prediction, explorer
 
 from .style import BLUE, GREEN, GREY, INK, ORANGE, Shown, figure_html, label, line_style, new_figure, table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from utils.compression.tolerance import CurvePoint
+    from utils.compression.feasibility.tolerance import CurvePoint
     from utils.networks.digits import DigitsMLP
 
 MAX_DROP = 0.02  # of accuracy: what the course allows in this chapter
@@ -51,7 +51,7 @@ def digits_baseline() -> tuple[int, int]:
 @cache
 def digits_curves() -> dict[str, list[CurvePoint]]:
     """The four measured curves of the digits network on its 540 test images."""
-    from utils.compression.tolerance import measured_curves
+    from utils.compression.feasibility.tolerance import measured_curves
     from utils.networks.digits import load_digits_split
 
     _, X, _, y = load_digits_split()
@@ -60,8 +60,8 @@ def digits_curves() -> dict[str, list[CurvePoint]]:
 
 def finetuned_curve(levels: Sequence[float] = (0.8, 0.9, 0.95), epochs: int = 6) -> list[CurvePoint]:
     """Accuracy at each sparsity after the network has trained on for `epochs`, its zeros held."""
-    from utils.compression.pruning_experiment import sparsity_curve
-    from utils.compression.tolerance import CurvePoint, relative_bytes
+    from utils.compression.feasibility.tolerance import CurvePoint, relative_bytes
+    from utils.compression.pruning.experiment import sparsity_curve
     from utils.networks.digits import load_digits_split
 
     X, X_test, y, y_test = load_digits_split()
@@ -75,7 +75,7 @@ def finetuned_curve(levels: Sequence[float] = (0.8, 0.9, 0.95), epochs: int = 6)
 
 def draw_need_vs_can(device: str = JETSON, billions: float = 8, tokens_per_s: float = 10) -> tuple[Figure, str]:
     """Left: bits over tokens/s, what memory and bandwidth allow. Right: the curves, and the ratio that is required."""
-    from utils.compression.tolerance import need_vs_can
+    from utils.compression.feasibility.tolerance import need_vs_can
 
     right, n = digits_baseline()
     target, n_params = TARGET_DEVICES[device], billions * 1e9
@@ -170,7 +170,7 @@ def need_vs_can_explorer() -> Any:
 
 def spectrum_table() -> Shown:
     """For each matrix of the digits network: directions for 90 % of the energy, and effective rank, beside noise."""
-    from utils.compression.redundancy import effective_rank, energy_rank, random_baseline_rank
+    from utils.compression.feasibility.redundancy import effective_rank, energy_rank, random_baseline_rank
 
     rows = []
     for layer in digits_model().linears:
@@ -230,7 +230,7 @@ def _level(kind: str, level: float) -> str:
 
 def knees(curves: Mapping[str, Sequence[CurvePoint]]) -> dict[str, float | None]:
     """The last level before the cliff, for each curve."""
-    from utils.compression.tolerance import knee
+    from utils.compression.feasibility.tolerance import knee
 
     right, n = digits_baseline()
     return {kind: knee([p.level for p in points], [p.accuracy for p in points], right / n, MAX_DROP)
@@ -245,7 +245,7 @@ def tolerance_picture(curves: Mapping[str, Sequence[CurvePoint]]) -> Shown:
 
 def tolerance_table(curves: Mapping[str, Sequence[CurvePoint]]) -> Shown:
     """Every measured level: bytes, images right, and the 95 % interval of the accuracy."""
-    from utils.cost.proportions import wilson_interval
+    from utils.cost.edge_metrics.proportions import wilson_interval
 
     _, n = digits_baseline()
     rows = []
@@ -260,7 +260,7 @@ def tolerance_table(curves: Mapping[str, Sequence[CurvePoint]]) -> Shown:
 
 def class_table(kind: str, level: float) -> Shown:
     """Images right in each class before and after, with the change."""
-    from utils.compression.tolerance import predictions, spoiled
+    from utils.compression.feasibility.tolerance import predictions, spoiled
     from utils.networks.digits import load_digits_split
 
     _, X, _, y = load_digits_split()
@@ -277,7 +277,7 @@ def class_table(kind: str, level: float) -> Shown:
 
 def gemv_table(sizes: Sequence[int] = (256, 512, 4096), repeats: int = 7) -> Shown:
     """Matrix times vector in FP32 on this CPU: bytes of the matrix, GB/s, and passes a second."""
-    from utils.cost.stream import measure_gemm
+    from utils.cost.bandwidth.streams import measure_gemm
 
     rows = []
     for n in sizes:
@@ -289,8 +289,8 @@ def gemv_table(sizes: Sequence[int] = (256, 512, 4096), repeats: int = 7) -> Sho
 
 def gpu_ceiling(billions: float = 8) -> Shown:
     """Tokens/s that a CUDA device's measured bandwidth would allow; a sentence without one."""
-    from utils.compression.necessity import decode_ceiling_tokens_s
-    from utils.cost.stream import cuda_bandwidth
+    from utils.compression.feasibility.necessity import decode_ceiling_tokens_s
+    from utils.cost.bandwidth.streams import cuda_bandwidth
 
     gb_s = cuda_bandwidth()
     if gb_s is None:

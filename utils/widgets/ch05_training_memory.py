@@ -58,7 +58,7 @@ def memory_timeline(model_name: str, batch: int, bits: int, segments: int) -> di
     temporaries (what the peak has beyond them), peak, inference_peak: single numbers. In 16 bits there is an FP32
     master copy. What an allocator, a context or a kernel's workspace adds is not in it.
     """
-    from utils.cost.live_tensors import trace_inference, trace_training
+    from utils.cost.memory.live_tensors import trace_inference, trace_training
 
     model, x = _network(model_name, batch, bits)
     n_params, buffers = sum(p.numel() for p in model.parameters()), sum(b.nbytes for b in model.buffers())
@@ -177,7 +177,7 @@ def batch_peaks(batches: Sequence[int] = (64, 512, 1024)) -> list[dict[str, int]
     """Peak bytes of the chain beyond states and input: batch, tracked (on "meta"), profiled (on the CPU), inference."""
     import torch
 
-    from utils.cost.live_tensors import profiled_peak_bytes, trace_inference, trace_training
+    from utils.cost.memory.live_tensors import profiled_peak_bytes, trace_inference, trace_training
     from utils.networks.digits import one_thread
 
     rows = []
@@ -225,7 +225,7 @@ def checkpoint_rows(batch: int = 512, segments: Sequence[int] = (1, 2, 4, 8, 16,
     """
     import torch
 
-    from utils.cost.live_tensors import trace_training
+    from utils.cost.memory.live_tensors import trace_training
     from utils.networks.digits import one_thread
 
     on_meta, shape = _chain(batch, "meta")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.cost.op_costs import conv_op, elementwise_op, linear_op
 from utils.cost.roofline import Device, OpCost, attainable_gflop_s, intensity, op_time_us, ridge
-from utils.cost.speed_experiment import MeasuredOp
+from utils.cost.roofline.experiment import MeasuredOp
+from utils.cost.roofline.op_costs import conv_op, elementwise_op, linear_op
 from utils.hardware.roofline_devices import SOURCES, roofline_devices
 from utils.networks.design import shuffle_access_elements
 from utils.widgets.roofline_points import BOUNDS, CONTEXT, DECODE, NETWORKS, roofline_points

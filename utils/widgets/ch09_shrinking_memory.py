@@ -338,7 +338,7 @@ def cuda_rows(batches: Sequence[int]) -> list[dict[str, int]]:
     """For each batch the live peak of MobileNetV2's inference in FP32: traced on "meta", and allocated on the GPU."""
     import torch
 
-    from utils.cost.live_tensors import trace_inference
+    from utils.cost.memory.live_tensors import trace_inference
     from utils.networks.classic import mobilenet_v2
 
     on_meta, model = mobilenet_v2().eval().to("meta"), mobilenet_v2().eval().cuda()

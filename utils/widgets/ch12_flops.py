@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from utils.cost.flops_figures import cost_point, layer_rates, matched_layers, matmul_rates, microscope_state
+from utils.cost.flops.figures import cost_point, layer_rates, matched_layers, matmul_rates, microscope_state
 from utils.cost.latency import time_interleaved
 from utils.widgets.flop_court import CASES, counter_verdicts
 from utils.widgets.shell import Prediction, explorer

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.cost.cockpit import MINUTES, Heat, cockpit_state
 from utils.cost.edge_metrics import (
     Candidate,
     ThermalModel,
@@ -18,11 +16,12 @@ from utils.cost.edge_metrics import (
     mcnemar_p,
     wilson_interval,
 )
+from utils.cost.edge_metrics.cockpit import MINUTES, Heat, cockpit_state
 from utils.cost.latency import percentile, percentile_ci
 
 from .edge_candidates import CANDIDATES, DEVICES, LIMIT_C
 from .shell import Prediction, explorer
-from .style import BLUE, GREEN, GREY, INK, MARKERS, ORANGE, PALETTE, Shown, figure_html, label, new_figure, table
+from .style import BLUE, GREEN, GREY, INK, MARKERS, ORANGE, PALETTE, Shown, label, new_figure, shown_figure, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,10 +31,6 @@ OBJECTIVES = {"energy a frame": "energy_mj", "price": "price_usd", "p99": "p99_m
 TOLD = {"p99_ms": "p99", "peak_mb": "memory", "storage_mb": "storage", "avg_w": "power", "fps": "frame rate",
         "accuracy": "accuracy"}
 STORAGE_MB = 64.0
-
-
-def _picture(figure: Figure, sentence: str) -> Shown:
-    return Shown(f"{figure_html(figure, sentence)}<p>{html.escape(sentence)}</p>", sentence)
 
 
 def _share(share: float) -> str:
@@ -73,7 +68,7 @@ def draw_race(idle_w: float = 1.0, fps: float = 10.0) -> tuple[Figure, str]:
 
 def race(idle_w: float = 1.0, fps: float = 10.0) -> Shown:
     """The picture of `draw_race` for a code cell."""
-    return _picture(*draw_race(idle_w, fps))
+    return shown_figure(*draw_race(idle_w, fps))
 
 
 def draw_heat(powers: Sequence[float] = (15, 12, 9), model: ThermalModel | None = None) -> tuple[Figure, str]:
@@ -102,7 +97,7 @@ def draw_heat(powers: Sequence[float] = (15, 12, 9), model: ThermalModel | None 
 
 def heat() -> Shown:
     """The picture of `draw_heat` for a code cell."""
-    return _picture(*draw_heat())
+    return shown_figure(*draw_heat())
 
 
 # --- edge cockpit -----------------------------------------------------------------------------
@@ -258,7 +253,7 @@ def draw_tail(runs: Mapping[int, np.ndarray]) -> tuple[Figure, str]:
 
 def tail_picture(runs: Mapping[int, np.ndarray]) -> Shown:
     """The picture of `draw_tail` for a code cell."""
-    return _picture(*draw_tail(runs))
+    return shown_figure(*draw_tail(runs))
 
 
 def gpu_energy(seconds: float = 5.0, width: int = 4096) -> Shown:

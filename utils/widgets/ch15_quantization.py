@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.compression.bits_sweep import BitsRow
-from utils.compression.clipping import quantizer_bench
-from utils.compression.integer_speed import SpeedRow
+from utils.compression.quantization.bits_sweep import BitsRow
+from utils.compression.quantization.clipping import quantizer_bench
+from utils.compression.quantization.integer_speed import SpeedRow
 from utils.cost.edge_metrics import wilson_interval
 from utils.widgets.shell import Prediction, explorer
 
@@ -192,7 +192,7 @@ def bits_chart(rows: Sequence[BitsRow]) -> Shown:
 
 def measure_bits() -> list[BitsRow]:
     """The trained digits CNN at 2 to 8 bits, with ranges from 128 training images."""
-    from utils.compression.bits_sweep import bits_sweep
+    from utils.compression.quantization.bits_sweep import bits_sweep
     from utils.networks.digits import load_digits_split, trained_digits
 
     x, x_test, _, y_test = load_digits_split()
@@ -209,7 +209,7 @@ def integer_rows() -> list[dict[str, Any]]:
     """
     import torch
 
-    from utils.compression.integer_cnn import integer_cnn
+    from utils.compression.quantization.integer_cnn import integer_cnn
     from utils.graphs.onnx_tools import executed_ops, export_torch, make_session
     from utils.networks.digits import load_digits_split, trained_digits
 

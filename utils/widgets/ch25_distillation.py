@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -26,12 +25,12 @@ from utils.compression.distillation import (
     temperature_sweep,
     trained_teacher,
 )
-from utils.compression.distillation_divergences import gaussian
+from utils.compression.distillation.divergences import gaussian
 from utils.cost.edge_metrics import wilson_interval
 from utils.networks.digits import load_digits_split, predict
 
 from .shell import Prediction, explorer
-from .style import BLUE, GREEN, GREY, INK, ORANGE, PINK, Shown, figure_html, label, line_style, new_figure, table, tidy
+from .style import BLUE, GREEN, GREY, INK, ORANGE, PINK, Shown, label, line_style, new_figure, shown_figure, table, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0, 20.0)
 CLASSES = np.arange(10)
-
-
-def _picture(figure: Figure, sentence: str, width_px: int = 0) -> Shown:
-    return Shown(f"{figure_html(figure, sentence, width_px)}<p>{html.escape(sentence)}</p>", sentence)
 
 
 def _pct(share: float, digits: int = 0) -> str:
@@ -84,7 +79,7 @@ def draw_soft_label(digit: int = 3, temperatures: Sequence[float] = (1.0, 4.0)) 
 
 def soft_label(digit: int = 3) -> Shown:
     """The picture of `draw_soft_label` for a code cell."""
-    return _picture(*draw_soft_label(digit))
+    return shown_figure(*draw_soft_label(digit))
 
 
 def _draw_image(ax: Axes, digit: int) -> None:
@@ -283,7 +278,7 @@ def budget_chart(rows: Sequence[BudgetRow]) -> Shown:
     ax.set_xlim(0.75, 1.0)
     label(ax, f"accuracy on {n} test images, a point for each seed", "", "The same student, four ways to train it")
     told = "; ".join(f"{name}: {np.mean([getattr(r, field) for r in rows]) / n:.3f}" for field, name in WAYS.items())
-    return _picture(figure, f"Mean accuracies: {told}.", 680)
+    return shown_figure(figure, f"Mean accuracies: {told}.", 680)
 
 
 def measure_missing(temperatures: Sequence[float | None] = (None, 1, 2, 4, 8)) -> list[MissingRow]:
@@ -313,7 +308,7 @@ def missing_chart(rows: Sequence[MissingRow]) -> Shown:
     ax.legend(fontsize=9, frameon=False, loc="upper left", ncols=2)
     label(ax, "", f"3s right, of {n}", "A digit that the student never saw")
     told = "; ".join(f"{r.name}: {r.right}" for r in rows)
-    return _picture(figure, f"3s named right, of {n}, by students that never saw one ({told}).", 640)
+    return shown_figure(figure, f"3s named right, of {n}, by students that never saw one ({told}).", 640)
 
 
 def calibration_table() -> Shown:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from utils.engines.trtexec_flags import RELEASES, deprecated_flags
-from utils.engines.trtexec_lint import command_matrix
-from utils.engines.trtexec_log import format_report
-from utils.engines.trtexec_parser import command_arguments, parse_command
-from utils.engines.trtexec_report import summarize, trace_record
-from utils.engines.trtexec_shapes import split_argument
-from utils.engines.trtexec_timeline import simulate_timeline
+from utils.engines.trtexec.findings import command_matrix
+from utils.engines.trtexec.flags import RELEASES, deprecated_flags
+from utils.engines.trtexec.log import format_report
+from utils.engines.trtexec.parser import command_arguments, parse_command
+from utils.engines.trtexec.report import summarize, trace_record
+from utils.engines.trtexec.shapes import split_argument
+from utils.engines.trtexec.timeline import simulate_timeline
 
 from .shell import Prediction, explorer
 from .style import BLUE, GREEN, GREY, INK, ORANGE, PINK, YELLOW, figure_html, label, line_style, new_figure, table_html

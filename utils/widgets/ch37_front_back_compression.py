@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -23,10 +22,10 @@ from .style import (
     PALETTE,
     SKY,
     Shown,
-    figure_html,
     label,
     line_style,
     new_figure,
+    shown_figure,
     table,
 )
 
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
 HATCHES = ("", "//", "xx", "..", "\\\\", "--")
 LAYERS = ("first, 128 × 64", "second, 64 × 128", "last, 10 × 64")
 RANKS = ((2, 4, 6, 8, 12, 16, 24, 32, 42, 64), (2, 4, 6, 8, 12, 16, 24, 32, 42, 64), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10))
-
-
-def _picture(figure: Figure, sentence: str) -> Shown:
-    return Shown(f"{figure_html(figure, sentence)}<p>{html.escape(sentence)}</p>", sentence)
 
 
 def share_right(correct: int, total: int) -> str:
@@ -213,7 +208,7 @@ def waterfall() -> Shown:
     """The picture of `draw_waterfall` with the digits network."""
     from utils.compression.compression_chain import chain_steps
 
-    return _picture(*draw_waterfall(chain_steps()))
+    return shown_figure(*draw_waterfall(chain_steps()))
 
 
 def written_and_read(sparsity: float = 0.8, k: int = 16, index_bits: int = 5) -> Shown:
@@ -269,7 +264,7 @@ def draw_exponents() -> tuple[Figure, str]:
         huffman_lengths,
         symbol_counts,
     )
-    from utils.compression.pruning_report import prunable
+    from utils.compression.pruning.report import prunable
     from utils.networks.digits import trained_digits
 
     words = np.concatenate([bf16_words(w) for w in prunable(trained_digits()).values()])
@@ -293,4 +288,4 @@ def draw_exponents() -> tuple[Figure, str]:
 
 def exponent_picture() -> Shown:
     """The picture of `draw_exponents` for a code cell."""
-    return _picture(*draw_exponents())
+    return shown_figure(*draw_exponents())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from utils.delivery.tradeoff import (
 )
 
 from .shell import Prediction, explorer
-from .style import BLUE, GREEN, GREY, INK, ORANGE, SKY, Shown, figure_html, label, new_figure, table
+from .style import BLUE, GREEN, GREY, INK, ORANGE, SKY, Shown, label, new_figure, shown_figure, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,10 +35,6 @@ FASTEST = 128  # right end of the axis of speed-ups
 NAME_AT = {"wide FP32": ((10, -19), "center"), "wide INT8": ((-2, 12), "center"), "pruned FP32": ((4, -16), "left"),
            "pruned INT8": ((-5, -16), "right"), "tiny FP32": ((5, -15), "center")}
 LIMIT_NAMES = {"p95_ms": "p95", "bytes": "file size", "accuracy": "accuracy", "usd_per_million": "cost"}
-
-
-def _picture(figure: Figure, sentence: str) -> Shown:
-    return Shown(f"{figure_html(figure, sentence)}<p>{html.escape(sentence)}</p>", sentence)
 
 
 def _kb(size: int) -> str:
@@ -106,7 +101,7 @@ def _draw_limit(ax: Axes, stages: Mapping[str, float], target_ms: float | None) 
 
 def amdahl_picture() -> Shown:
     """The picture of `draw_amdahl` for a code cell."""
-    return _picture(*draw_amdahl())
+    return shown_figure(*draw_amdahl())
 
 
 def loop_table(steps: Sequence[Step]) -> Shown:
@@ -281,7 +276,7 @@ def gate_table(variants: Sequence[Variant], labels: np.ndarray, max_drop: float 
 
 def gpu_rows(models: Mapping[str, Any], X: np.ndarray, y: np.ndarray) -> Shown:
     """The float variants on ONNX Runtime's CUDA provider, or a sentence that there is none."""
-    from utils.delivery.tradeoff_variants import cuda_session, evaluate_variants
+    from utils.delivery.tradeoff.variants import cuda_session, evaluate_variants
 
     floats = {name: model for name, model in models.items() if "FP32" in name}
     if any(cuda_session(model) is None for model in floats.values()):

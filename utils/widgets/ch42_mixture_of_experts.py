@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.cost.decode import decode_step
+from utils.cost.bandwidth.decode import decode_step
+from utils.cost.edge_metrics import wilson_interval
 from utils.hardware.gpu_arch import GPUS
 from utils.moe.accounting import (
     CONFIGS,
@@ -17,6 +18,7 @@ from utils.moe.accounting import (
     expected_experts_touched,
     touched_curve,
 )
+from utils.moe.published import AS_OF, PUBLISHED_MOES
 from utils.widgets.shell import Prediction, explorer
 
 from .style import (
@@ -208,14 +210,27 @@ def touched_explorer() -> Any:
     )
 
 
+def models_of_today(batch: int = 64) -> Shown:
+    """Published models with the share that is active, and the experts of a layer that a batch touches (computed)."""
+    rows = [(f"{m.name} ({m.year})", f"{m.total_billion:,g}", f"{m.active_billion:g}",
+             f"{m.active_billion / m.total_billion:.1%}", m.experts, m.k,
+             f"{expected_experts_touched(m.experts, m.k, batch):.0f}", m.source) for m in PUBLISHED_MOES]
+    head = ("model", "stored, billions", "active", "share", "experts a layer", "k", f"touched by {batch} tokens",
+            "source")
+    return table(head, rows, f"Published sizes, checked in {AS_OF}; touched: by the formula above")
+
+
 # --- the experiment ---------------------------------------------------------------------------
+
+TEST_IMAGES = 397
+DIGIT_BITS = float(np.log2(10))
 
 BALANCES = {"none": "no balancing", "aux": "auxiliary loss", "bias": "selection bias"}
 
 
 @lru_cache(maxsize=2)
-def train_all(seeds: tuple[int, ...] = (0, 1), steps: int = 200) -> dict[str, list[TrainReport]]:
-    """Reports by way of balancing, one for each seed; about 10 s on one thread."""
+def train_all(seeds: tuple[int, ...] = (0, 1), steps: int = 100) -> dict[str, list[TrainReport]]:
+    """Reports by way of balancing, one for each seed; about 2 s on one thread."""
     from utils.moe.digits_moe import train_digits_moe
 
     return {balance: [train_digits_moe(balance, steps=steps, seed=seed) for seed in seeds] for balance in BALANCES}
@@ -224,10 +239,22 @@ def train_all(seeds: tuple[int, ...] = (0, 1), steps: int = 200) -> dict[str, li
 def balance_table(runs: dict[str, list[TrainReport]]) -> Shown:
     """Each run's last 20 steps and its accuracy on test images."""
     rows = [(f"{BALANCES[b]}, seed {seed}", f"{r.final_load_cv():.2f}", f"{100 * r.final_drop():.1f}",
-             f"{100 * r.test_accuracy:.1f}", f"{r.expert_class_mi:.2f}")
+             _with_interval(r), f"{r.expert_class_mi:.2f}")
             for b, reports in runs.items() for seed, r in enumerate(reports)]
-    head = ("run", "load: deviation / mean", "dropped, %", "test accuracy, %", "expert tells of the digit, bits")
-    return table(head, rows, "Mean of the last 20 steps; 397 test images")
+    head = ("run", "load: deviation / mean", "dropped, %", "test accuracy, % (95 % interval)",
+            "expert tells of the digit, bits")
+    return table(head, rows, f"Mean of the last 20 steps; {TEST_IMAGES} test images")
+
+
+def _interval(run: TrainReport) -> tuple[float, float]:
+    """Wilson's interval of the accuracy in per cent."""
+    low, high = wilson_interval(round(run.test_accuracy * TEST_IMAGES), TEST_IMAGES)
+    return 100 * low, 100 * high
+
+
+def _with_interval(run: TrainReport) -> str:
+    low, high = _interval(run)
+    return f"{100 * run.test_accuracy:.1f} ({low:.1f} to {high:.1f})"
 
 
 def balance_verdict(runs: dict[str, list[TrainReport]]) -> str:
@@ -239,10 +266,15 @@ def balance_verdict(runs: dict[str, list[TrainReport]]) -> str:
     drop = {b: mean(b, lambda r: r.final_drop()) for b in BALANCES}
     accuracy = [100 * r.test_accuracy for reports in runs.values() for r in reports]
     ordered = drop["none"] > drop["aux"] > drop["bias"]
+    ends = [_interval(r) for reports in runs.values() for r in reports]
+    overlap = max(low for low, _ in ends) <= min(high for _, high in ends)
+    told = max(mean(b, lambda r: r.expert_class_mi) for b in ("aux", "bias"))
     return (f"Load, deviation over mean: {cv['none']:.2f} without balancing, {cv['aux']:.2f} with the loss, "
             f"{cv['bias']:.2f} with the bias.\nMore than halved by the loss: {_yes(cv['none'] > 2 * cv['aux'])}. "
             f"Dropped in the order none > loss > bias: {_yes(ordered)}.\n"
-            f"Test accuracy of all runs: {min(accuracy):.1f} to {max(accuracy):.1f} %.")
+            f"Test accuracy of all runs: {min(accuracy):.1f} to {max(accuracy):.1f} %. "
+            f"All 95 % intervals overlap: {_yes(overlap)}.\n"
+            f"A balanced router's expert tells {told:.1f} of the {DIGIT_BITS:.1f} bits of a digit.")
 
 
 def _yes(holds: bool) -> str:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from utils.cost.decode import decode_step
-from utils.cost.memory_clock import SPECS, TRANSFERS_PER_CLOCK, clock_card, memory_spec
-from utils.cost.roofline import attainable_gflop_s, ridge
-from utils.cost.stream import (
+from utils.cost.bandwidth.decode import decode_step
+from utils.cost.bandwidth.memory_clock import SPECS, TRANSFERS_PER_CLOCK, clock_card, memory_spec
+from utils.cost.bandwidth.streams import (
     GemmPoint,
     StrideRow,
     bandwidth_ladder,
@@ -24,7 +23,8 @@ from utils.cost.stream import (
     stream,
     strided_read,
 )
-from utils.cost.warp import WARP_PRESETS, warp_picture, warp_sectors
+from utils.cost.bandwidth.warp import WARP_PRESETS, warp_picture, warp_sectors
+from utils.cost.roofline import attainable_gflop_s, ridge
 from utils.hardware.gpu_arch import GPUS
 from utils.widgets.decode_curves import DEVICES, critical_batches, decode_curves
 from utils.widgets.shell import Prediction, explorer

@@ -12,6 +12,7 @@ import numpy as np
 from utils.attention.paging_sim import SimResult, lognormal_lengths, simulate_paging
 from utils.attention.paging_waste import kv_waste
 from utils.attention.pool_snapshot import Operation, PoolState, pool_snapshot
+from utils.attention.published import PAGING_AS_OF, PAGING_THEN_AND_NOW
 from utils.widgets.shell import Prediction, explorer
 
 from .style import (
@@ -276,6 +277,12 @@ def policies_figure() -> Any:
 
 
 # --- pictures for the explanation ---------------------------------------------------------------
+
+def then_and_now() -> Shown:
+    """The paper's design beside vLLM's of today, with the pages of its documentation."""
+    return table(("", "paper (2023)", "vLLM today", "its documentation"), PAGING_THEN_AND_NOW,
+                 f"Checked in {PAGING_AS_OF}")
+
 
 TRACES = {"ShareGPT (161 + 338 tokens)": (161, 338), "Alpaca (19 + 58 tokens)": (19, 58)}
 

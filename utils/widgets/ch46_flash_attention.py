@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,33 +11,16 @@ from utils.attention.attention_memory import KernelRun, attention_peaks, loglog_
 from utils.attention.flash_trace import TileEvent, flash_trace
 from utils.attention.hbm import attention_hbm_elements, block_sizes, flash2_tiles, traffic_curves
 from utils.attention.merge import online_softmax_states
-from utils.attention.published import on_chip_mib
+from utils.attention.published import VERSIONS, VERSIONS_AS_OF, on_chip_mib
 from utils.cost.roofline import ridge
 from utils.hardware.gpu_arch import GPUS
 from utils.widgets.shell import Prediction, explorer
 
-from .style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    SKY,
-    Shown,
-    figure_html,
-    label,
-    line_style,
-    new_figure,
-    table,
-)
+from .style import BLUE, GREEN, GREY, INK, ORANGE, SKY, Shown, label, line_style, new_figure, shown_figure, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def _picture(figure: Figure, sentence: str) -> Shown:
-    return Shown(f"{figure_html(figure, sentence)}<p>{html.escape(sentence)}</p>", sentence)
 
 
 # --- for the explanation ----------------------------------------------------------------------
@@ -54,6 +36,17 @@ def memory_tiers() -> Shown:
             ("L2 cache", f"{chip['l2']:.2f} MiB", "one for all", "not published"),
             ("HBM", f"{gpu.mem_gb} GB", "", f"{gpu.mem_gb_s / 1000:.3f} TB/s"))
     return table(("memory", "size", "made of", "bandwidth"), rows, "A100 40GB, 108 multiprocessors")
+
+
+def version_table() -> Shown:
+    """The four versions; the share of the chip's dense peak is computed where the paper gives a speed."""
+    rows = []
+    for v in VERSIONS:
+        peak = GPUS[v.gpu].peak_tflop_s[v.dtype]
+        share = f"{v.tflop_s / peak:.0%} of {peak:,.0f}" if v.tflop_s else "as reported"
+        rows.append((f"{v.version} ({v.year})", v.gpu.split()[0], v.new, v.best, share, v.source))
+    return table(("version", "made for", "new", "best reported", "share of the dense peak", "source"), rows,
+                 f"Checked in {VERSIONS_AS_OF}")
 
 
 def draw_two_orders(n: int = 16, block: int = 4) -> tuple[Figure, str]:
@@ -81,7 +74,7 @@ def draw_two_orders(n: int = 16, block: int = 4) -> tuple[Figure, str]:
 
 def two_orders() -> Shown:
     """The picture of `draw_two_orders` for a code cell."""
-    return _picture(*draw_two_orders())
+    return shown_figure(*draw_two_orders())
 
 
 def _tile(ax: Axes, event: TileEvent, color: str, **style: Any) -> None:
@@ -330,16 +323,20 @@ def measure_numpy() -> dict[str, list[int]]:
     return attention_peaks(NUMPY_NS)
 
 
-def measure_torch(ns: Sequence[int] = TORCH_NS, device: str = "cpu",
-                  backends: Sequence[str] = ("math", "flash")) -> list[KernelRun]:
-    """Runs of torch's kernels, 4 heads of d = 64, by kernel and length."""
-    return [run_sdpa(n, backend, device=device) for backend in backends for n in ns]
+def measure_torch(ns: Sequence[int] = TORCH_NS, backends: Sequence[str] = ("math", "flash")) -> list[KernelRun]:
+    """Runs of torch's kernels on one CPU thread, 4 heads of d = 64, by kernel and length."""
+    from utils.networks.digits import one_thread
+
+    with one_thread():
+        return [run_sdpa(n, backend) for backend in backends for n in ns]
 
 
 def numpy_slopes(peaks: dict[str, list[int]]) -> str:
-    """The exponents of the peaks against N in one line."""
+    """The exponents of the peaks against N, beside what is expected of them."""
     standard, flash = (loglog_slope(NUMPY_NS, peaks[name]) for name in ("standard", "flash"))
-    return f"peak memory grows like N^{standard:.2f} in standard attention and like N^{flash:.2f} in tiles"
+    verdict = "as expected" if standard > 1.8 and flash < 1.2 else "not as expected"
+    return (f"peak memory grows like N^{standard:.2f} in standard attention and like N^{flash:.2f} in tiles\n"
+            f"expected: above 1.8 and below 1.2, so this is {verdict}")
 
 
 def draw_growth(peaks: dict[str, list[int]], runs: Sequence[KernelRun]) -> tuple[Figure, str]:
@@ -365,7 +362,7 @@ def draw_growth(peaks: dict[str, list[int]], runs: Sequence[KernelRun]) -> tuple
 
 def growth_chart(peaks: dict[str, list[int]], runs: Sequence[KernelRun]) -> Shown:
     """The picture of `draw_growth` for a code cell."""
-    return _picture(*draw_growth(peaks, runs))
+    return shown_figure(*draw_growth(peaks, runs))
 
 
 def kernel_table(runs: Sequence[KernelRun]) -> Shown:
@@ -377,23 +374,6 @@ def kernel_table(runs: Sequence[KernelRun]) -> Shown:
                      *(f"{r.ms:.2f} ms" for r in found.values())])
     kernels = list(dict.fromkeys(r.backend for r in runs))
     return table(["N", *(f"{k}: memory" for k in kernels), *(f"{k}: time" for k in kernels)], rows)
-
-
-def gpu_kernels(ns: Sequence[int] = (1024, 4096, 16384)) -> Shown:
-    """torch's kernels on a GPU in FP16, or a sentence that there is none."""
-    import torch
-
-    if not torch.cuda.is_available():
-        told = ("No GPU here, so torch's CUDA kernels were not run. With one, this cell runs the kernels math, flash "
-                "and cudnn in FP16 up to N = 16,384 and prints memory and time.")
-        return Shown(f"<p>{told}</p>", told)
-    runs = []
-    for backend in ("math", "flash", "cudnn"):
-        try:
-            runs += measure_torch(ns, "cuda", (backend,))
-        except RuntimeError:  # this GPU or build has no such kernel
-            continue
-    return kernel_table(runs)
 
 
 def static_picture() -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +13,11 @@ from utils.serving.load_levels import LoadLevel, cuda_with_and_without_sync, obs
 from utils.serving.queueing import latency_from_schedule, mm1_time_s, simulate_fifo, two_point
 
 from .shell import Prediction, explorer
-from .style import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, Shown, figure_html, label, line_style, new_figure, table
+from .style import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY, Shown, label, line_style, new_figure, shown_figure, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def _picture(figure: Figure, sentence: str) -> Shown:
-    return Shown(f"{figure_html(figure, sentence)}<p>{html.escape(sentence)}</p>", sentence)
 
 
 def _ms(value: float) -> str:
@@ -58,7 +53,7 @@ def draw_three_requests(arrivals: Sequence[float] = (0, 0.1, 0.2),
 
 def three_requests() -> Shown:
     """The picture of `draw_three_requests` for a code cell."""
-    return _picture(*draw_three_requests())
+    return shown_figure(*draw_three_requests())
 
 
 def draw_stall(requests: int = 1000, interval_ms: float = 10, stalled: int = 500,
@@ -82,7 +77,7 @@ def draw_stall(requests: int = 1000, interval_ms: float = 10, stalled: int = 500
 
 def stall() -> Shown:
     """The picture of `draw_stall` for a code cell."""
-    return _picture(*draw_stall())
+    return shown_figure(*draw_stall())
 
 
 # --- hockey stick -----------------------------------------------------------------------------
@@ -217,7 +212,7 @@ def _longer_than(latency_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def level_picture(levels: Sequence[LoadLevel]) -> Shown:
     """The picture of `draw_levels` for a code cell."""
-    return _picture(*draw_levels(levels))
+    return shown_figure(*draw_levels(levels))
 
 
 def batch_table(cost_ms: Mapping[int, float]) -> Shown:

@@ -22,16 +22,6 @@ from utils.compression.qdq import (
     run_onnx,
     to_dynamic,
 )
-from utils.compression.quant_experiment import (
-    SCHEMES,
-    PtqResult,
-    activation_names,
-    bit_sweep,
-    channel_spread,
-    contrast_curve,
-    latency_by_width,
-    ptq_grid,
-)
 from utils.compression.quant_methods import (
     MethodRow,
     Quantized,
@@ -43,7 +33,18 @@ from utils.compression.quant_methods import (
     output_error,
     uglify,
 )
+from utils.compression.quant_methods.experiment import (
+    SCHEMES,
+    PtqResult,
+    activation_names,
+    bit_sweep,
+    channel_spread,
+    contrast_curve,
+    latency_by_width,
+    ptq_grid,
+)
 from utils.cost.edge_metrics import wilson_interval
+from utils.graphs.static_int8 import static_int8
 from utils.networks.digits import accuracy, load_digits_split, trained_digits
 from utils.widgets.shell import Prediction, explorer
 
@@ -373,24 +374,8 @@ def graph_table() -> Shown:
 
 def quantized_by_onnxruntime(proto: Any, X_cal: np.ndarray) -> Any:
     """ONNX Runtime's own `quantize_static` with the settings of our graph: QDQ, int8, minmax, one scale a tensor."""
-    import logging
-
-    import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-
     dims = [d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim][1:]
-    feeds = iter([{proto.graph.input[0].name: np.asarray(X_cal, np.float32).reshape(-1, *dims)}])
-    reader = type("Reader", (), {"get_next": lambda self: next(feeds, None)})()
-    logging.disable(logging.WARNING)  # its advice to pre-process
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-            onnx.save(proto, source)
-            quantize_static(source, target, reader, quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8,
-                            weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax)
-            return onnx.load(target)
-    finally:
-        logging.disable(logging.NOTSET)
+    return static_int8(proto, [{proto.graph.input[0].name: np.asarray(X_cal, np.float32).reshape(-1, *dims)}])
 
 
 def contrast_chart(factors: Sequence[float] = (0.5, 1, 1.5, 2, 3, 5)) -> Shown:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from utils.cost.decode import DecodeStep, critical_batch, decode_step
+from utils.cost.bandwidth.decode import DecodeStep, critical_batch, decode_step
 from utils.hardware.gpu_arch import GPUS
 
 DEVICES = ("L4", "RTX 4090", "A100 80GB", "H100 SXM", "H200", "B200")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from utils.cost.counting_float import count_by_execution, naive_attention, naive_conv2d, naive_matmul
-from utils.cost.flops_counter import count_module_macs, count_onnx_macs
-from utils.cost.layer_ops import OpCount, attention_ops, conv2d_ops, linear_ops
+from utils.cost.flops.counter import count_module_macs, count_onnx_macs
+from utils.cost.flops.counting_float import count_by_execution, naive_attention, naive_conv2d, naive_matmul
+from utils.cost.flops.layer_ops import OpCount, attention_ops, conv2d_ops, linear_ops
 
 if TYPE_CHECKING:
     import torch

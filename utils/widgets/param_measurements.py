@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from utils.cost.flops_counter import count_module_macs
+from utils.cost.flops.counter import count_module_macs
 from utils.cost.latency import time_interleaved
-from utils.cost.params_counter import count_module, count_onnx
+from utils.cost.params.counter import count_module, count_onnx
 from utils.networks.classic import CLASSIFIERS
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from utils.cost.decoder_config import LLAMA3_8B
-from utils.cost.op_costs import decoder_step_ops, fuse_elementwise, linear_op
+from utils.cost.params.decoder_config import LLAMA3_8B
 from utils.cost.roofline import Device, OpCost, intensity, op_time_us, ridge
+from utils.cost.roofline.op_costs import decoder_step_ops, fuse_elementwise, linear_op
 from utils.hardware.roofline_devices import roofline_devices
 
 ITEM_BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
@@ -38,7 +38,7 @@ def network_ops(network: str, batch: int, item_bytes: int = 4) -> tuple[OpCost, 
 def _traced(network: str, batch: int) -> tuple[OpCost, ...]:
     import torch
 
-    from utils.cost.trace_ops import trace_ops
+    from utils.cost.flops.trace_ops import trace_ops
     from utils.networks.classic import CLASSIFIERS
 
     with torch.device("meta"):

@@ -92,6 +92,11 @@ class Shown:
         return self.text
 
 
+def shown_figure(figure: Figure, sentence: str, width_px: int = 0) -> Shown:
+    """The figure with the sentence that tells it, which is its alt text and all that a terminal shows."""
+    return Shown(f"{figure_html(figure, sentence, width_px)}<p>{html.escape(sentence)}</p>", sentence)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Shown:
     """A table for both places; the text's columns are as wide as their widest cell."""
     cells = [[str(v) for v in row] for row in (head, *rows)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from utils.compression.necessity import decode_ceiling_tokens_s, dram_power_w
-from utils.compression.tolerance import accuracy_standard_error
+from utils.compression.feasibility.necessity import decode_ceiling_tokens_s, dram_power_w
+from utils.compression.feasibility.tolerance import accuracy_standard_error
 
 from ..question import Choice, Numeric, Open
 

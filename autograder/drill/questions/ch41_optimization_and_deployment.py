@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from utils.cost.edge_metrics import mcnemar_p, usd_per_million
-from utils.cost.speedup import amdahl
+from utils.cost.roofline.speedup import amdahl
 
 from ..question import Choice, Numeric, Open
 

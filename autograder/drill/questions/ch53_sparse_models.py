@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from utils.compression.sparsity_24 import group_compliance
-from utils.compression.sparsity_formats import format_bytes
-from utils.cost.speedup import amdahl
+from utils.compression.sparsity.formats import format_bytes
+from utils.compression.sparsity.two_four import group_compliance
+from utils.cost.roofline.speedup import amdahl
 
 from ..question import Choice, Numeric, Open
 

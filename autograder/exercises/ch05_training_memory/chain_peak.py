@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import chain_memory
+from utils.cost.memory import chain as chain_memory
 
 from ...exercise import Case, Exercise, Misconception
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import checkpointing
+from utils.cost.memory import checkpointing
 
 from ...exercise import Case, Exercise, Misconception
 

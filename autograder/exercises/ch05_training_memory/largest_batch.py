@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import fit_batch
+from utils.cost.memory import fit_batch
 
 from ...exercise import Case, Exercise, Misconception
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.cost import model_states
+from utils.cost.memory import model_states
 
 from ...compare import brief
 from ...exercise import Case, Exercise, Misconception

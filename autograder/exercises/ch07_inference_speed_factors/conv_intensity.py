@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import op_costs
+from utils.cost.roofline import op_costs
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.cost import speedup
+from utils.cost.roofline import speedup
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.cost import op_costs
+from utils.cost.roofline import op_costs
 
 from ...compare import exact
 from ...exercise import Case, Exercise, Misconception

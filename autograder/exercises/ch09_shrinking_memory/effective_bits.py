@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import weight_bytes
+from utils.cost.params import storage as weight_bytes
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

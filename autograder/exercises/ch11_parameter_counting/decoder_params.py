@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import plain_counts
+from utils.cost.flops import plain_counts
 
 from ...exercise import Case, Exercise, Misconception
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import cnn_params
+from utils.cost.params import cnn as cnn_params
 
 from ...exercise import Case, Exercise, Misconception
 

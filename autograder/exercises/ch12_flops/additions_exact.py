@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from utils.cost import layer_ops
+from utils.cost.flops import layer_ops
 
 from ...exercise import Case, Exercise, Misconception
 

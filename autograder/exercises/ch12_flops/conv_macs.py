@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.cost import layer_ops
+from utils.cost.flops import layer_ops
 
 from ...exercise import Case, Exercise, Misconception
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.cost import llm_flops
+from utils.cost.flops import llm as llm_flops
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.cost import network_table as network
+from utils.cost.flops import table as network
 
 from ...compare import brief, exact, prop
 from ...exercise import Case, Exercise, Misconception

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.cost import energy
+from utils.cost.edge_metrics import energy
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

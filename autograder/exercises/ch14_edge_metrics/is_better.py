@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.cost import proportions
+from utils.cost.edge_metrics import proportions
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.cost import candidates
+from utils.cost.edge_metrics import candidates
 
 from ...compare import exact
 from ...exercise import Case, Exercise, Misconception

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.cost import candidates
+from utils.cost.edge_metrics import candidates
 
 from ...compare import exact
 from ...exercise import Case, Exercise, Misconception

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.cost import thermal
+from utils.cost.edge_metrics import thermal
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from utils.engines import trtexec
-from utils.engines.trtexec_flags import PRECISION_FLAGS
+from utils.engines.trtexec.flags import PRECISION_FLAGS
 
 from ...compare import brief, exact, prop
 from ...exercise import Case, Exercise, Misconception

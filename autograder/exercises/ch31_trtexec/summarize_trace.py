@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from utils.engines import trtexec
-from utils.engines.trtexec_report import PHASES, trace_record
+from utils.engines.trtexec.report import PHASES, trace_record
 from utils.widgets.ch31_trtexec import six_queries
 
 from ...compare import close

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.delivery import tradeoff_choice
+from utils.delivery import tradeoff
 
 from ...compare import exact
 from ...exercise import Case, Exercise, Misconception
@@ -176,7 +176,7 @@ def _case(variants: list[dict], **target: Any) -> Case:
 
 choose_variant = Exercise(
     id="41.choose_variant", points=4, difficulty=2, minutes=10, idea="limits first, then the objective; a broken limit can't be bought back",
-    reference=tradeoff_choice.choose_variant,
+    reference=tradeoff.choose_variant,
     cases=[Case(THREE, {"max_p95_ms": 0.1, "min_accuracy": 0.96}, label="the three, p95 ≤ 0.1 ms, accuracy ≥ 0.96"),
            Case(THREE, {"max_p95_ms": 0.1, "min_accuracy": 0.96, "max_bytes": 50_000}, label="the three, also ≤ 50,000 bytes"),
            Case(THREE, {"max_p95_ms": 0.1, "min_accuracy": 0.97}, label="the three, p95 ≤ 0.1 ms, accuracy ≥ 0.97")],

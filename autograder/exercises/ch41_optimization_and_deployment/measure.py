@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.delivery import tradeoff_measure
+from utils.delivery import tradeoff
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception
@@ -199,7 +199,7 @@ def _show(value: Any) -> str:
 
 measure = Exercise(
     id="41.measure", points=4, difficulty=2, minutes=10, idea="time single calls, after a warm-up, and keep the tail",
-    reference=tradeoff_measure.measure, probe=PROBE,
+    reference=tradeoff.measure, probe=PROBE,
     cases=[_case([50], [1, 2, 3, 4, 100]), _case([], [2, 4])],
     hidden=[_case([9, 8, 7], [5]), _case([30], [4, 4]), _case([], [7, 1, 3]), _case([100, 60], [*[2.0] * 19, 90.0]),
             _case([50], [*np.arange(1, 101)[::-1].astype(float).tolist()]), _case([20], [8, 1, 6, 2, 9, 4, 30])],

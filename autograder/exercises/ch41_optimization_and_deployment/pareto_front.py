@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.delivery import tradeoff_choice
+from utils.delivery import tradeoff
 
 from ...compare import exact
 from ...exercise import Case, Exercise, Misconception
@@ -203,7 +203,7 @@ def _cloud(n: int) -> Case:
 
 pareto_front = Exercise(
     id="41.pareto_front", points=4, difficulty=2, minutes=8, idea="dominated: no better in either, worse in one",
-    reference=tradeoff_choice.pareto_front,
+    reference=tradeoff.pareto_front,
     cases=[Case(FIVE), Case([("x", 5, 0.9), ("y", 5, 0.9), ("z", 9, 0.8)])],
     hidden=[Case([]), _named([(3, 0.9)]), _named([(3, 0.9)] * 3), _named([(4, 0.95), (4, 0.96)]), _named([(4, 0.96), (4, 0.95)]),
             _named([(4, 0.95), (3, 0.95)]), _named([(1, 0.9), (2, 0.905), (3, 0.95)]), _named([(3, 0.95), (2, 0.905), (1, 0.9)]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.delivery import tradeoff_gate
+from utils.delivery import tradeoff
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception
@@ -203,7 +203,7 @@ def _show(value: Any) -> str:
 
 release_gate = Exercise(
     id="41.release_gate", points=6, difficulty=3, minutes=15, idea="the same samples for both: only those that flip can tell",
-    reference=tradeoff_gate.release_gate,
+    reference=tradeoff.release_gate,
     cases=[_case(9, 4, 540, 0.01), _case(8, 2, 540, 0.012), _case(10, 1, 540, 0.02)],
     hidden=[_case(0, 0, 100, 0.01), _case(0, 0, 100, 0.0), _case(5, 5, 100, 0.01), _case(0, 8, 100, 0.01), _case(2, 12, 200, 0.05),
             _case(3, 0, 100, 0.03), _case(6, 0, 100, 0.12), _case(7, 0, 100, 0.12), _case(7, 0, 100, 0.12, 0.01), _case(4, 1, 100, 0.03),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from utils.delivery import tradeoff_pipeline
+from utils.delivery import tradeoff
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception
@@ -165,7 +165,7 @@ def _draw(rng: np.random.Generator) -> Case:
 
 required_speedup = Exercise(
     id="41.required_speedup", points=2, difficulty=1, minutes=5, idea="only this stage accelerates: subtract the rest",
-    reference=tradeoff_pipeline.required_speedup,
+    reference=tradeoff.required_speedup,
     cases=[Case(APP, "model", 10), Case(APP, "model", 6), Case(APP, "model", 20)],
     hidden=[Case(APP, "model", 18), Case(APP, "model", 5), Case(APP, "pre", 15), Case(APP, "pre", 14), Case({"model": 8}, "model", 2),
             Case({"model": 8}, "model", 9), Case(APP, "post", 16.25), Case(APP, "model", 6.25)],

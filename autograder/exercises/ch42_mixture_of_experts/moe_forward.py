@@ -28,10 +28,11 @@ def _places(cf: float | None, tokens: int, experts: int, k: int, rule: str) -> i
 def _forward(x: np.ndarray, router_w: np.ndarray, experts: list[Callable], k: int, capacity_factor: float | None = None,
              *, combine: str = "add", weight: str = "after", gate: str = "chosen", renorm: bool = False,
              residual: str = "none", dropped: str = "assignments", rule: str = "ceil", evaluate: str = "own",
-             order: str = "choice", places: bool = True) -> tuple[np.ndarray, float]:
+             order: str = "choice", places: bool = True,
+             shift: str = "row") -> tuple[np.ndarray, float]:
     """A sparse layer with one mistake; with its defaults it is right (an independent formulation)."""
     tokens, num_experts = len(x), router_w.shape[1]
-    indices, weights = route(x @ router_w, k, weights=gate)
+    indices, weights = route(x @ router_w, k, weights=gate, shift=shift)
     keep = keep_by_visits(indices, num_experts, _places(capacity_factor, tokens, num_experts, k, rule), order=order)
     if not places:
         keep[:] = True
@@ -164,6 +165,12 @@ def _fixed(seed: int, *args: Any, **kwargs: Any) -> dict[str, Any]:
     return _layer(np.random.default_rng(seed), *args, **kwargs)
 
 
+def _large_logits(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    """A layer whose logits overflow exp."""
+    layer = _fixed(*args, **kwargs)
+    return {**layer, "router_w": 500 * layer["router_w"]}
+
+
 def _twice_and_minus(x: list, router_w: list) -> dict[str, Any]:
     """Two experts on one channel, 2 x and -x for positive x."""
     return {"x": np.array(x), "router_w": np.array(router_w), "up": np.ones((2, 1, 1)), "bias": np.zeros((2, 1)),
@@ -189,6 +196,7 @@ moe_forward = Exercise(
         Case(**_fixed(4, 5, 3, 3, None), label="k = all experts"),
         Case(**_fixed(5, 7, 4, 1, 1.0), label="7 tokens, 4 experts: the places are rounded up"),
         Case(**_fixed(6, 9, 4, 3, 0.5), label="9 tokens, 4 experts, k = 3, capacity factor 0.5"),
+        Case(**_large_logits(9, 6, 4, 2, None), label="logits of some thousand"),
     ],
     draw=_draw_layer, draws=25,
     limits=[
@@ -229,6 +237,11 @@ moe_forward = Exercise(
             "full_softmax", partial(_forward, gate="full"),
             "The weights come from a softmax over all experts. In Mixtral's gate the k weights of a token sum to 1.",
             "The weights do not sum to 1."),
+        Misconception(
+            "overflow", partial(_forward, shift="none"),
+            "exp overflows at logits of 710 in float64, and infinity over infinity is NaN. What may be subtracted from all "
+            "logits of a token without a change of its weights?",
+            "exp overflows."),
         Misconception(
             "renormalises", partial(_forward, renorm=True),
             "After a drop you scaled up the weights that were left. They stay as they are: the residual path around the "
@@ -271,7 +284,8 @@ moe_forward = Exercise(
     ],
     alternatives=[_forward, _forward_by_segments, _forward_torch, _forward_token_by_token],
     hints=(
-        "You have the parts: `route_topk` on `x @ router_w`, then `capacity_mask` where there is a factor.",
+        "Begin with the parts of exercises 1 and 2, here in this cell: choices and weights from `x @ router_w`, then a mask "
+        "of what is kept where there is a factor.",
         "For one expert e: `np.nonzero((indices == e) & keep)` gives its tokens, and the choice that each of them used.",
         "Call the expert with `x[tokens]`, multiply by `weights[tokens, choices, None]`, and add that to `y[tokens]`. An "
         "expert without tokens is left out.",

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.compression import sparsity_formats
+from utils.compression import sparsity
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception
@@ -59,7 +59,7 @@ def _draw(rng: np.random.Generator) -> Case:
 
 break_even_density = Exercise(
     id="53.break_even_density", points=4, difficulty=2, minutes=8, idea="an index beside each value has a price",
-    reference=sparsity_formats.break_even_density,
+    reference=sparsity.break_even_density,
     cases=[Case(1024, 1024, 4, 4), Case(1024, 1024, 2, 4), Case(1024, 1024, 1, 4), Case(2, 3, 2, 4)],
     hidden=[
         Case(1, 1, 1, 8), Case(1, 1, 8, 2), Case(1, 4096, 2, 4), Case(4096, 1, 2, 4), Case(10, 10, 2, 2), Case(1024, 1024, 0.5, 4),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.compression import sparsity_formats
+from utils.compression import sparsity
 
 from ...compare import exact, kind_of, prop
 from ...exercise import Case, Exercise, Misconception
@@ -126,7 +126,7 @@ _WIDE = np.array([[0.5, 0, -2, 0, 0, 1], [0, 0, 0, 3, 0, 0]], np.float32)
 
 csr_from_dense = Exercise(
     id="53.csr_from_dense", points=3, difficulty=1, minutes=8, idea="row pointers are cumulative counts",
-    reference=sparsity_formats.csr_from_dense,
+    reference=sparsity.csr_from_dense,
     cases=[Case(_EXAMPLE), Case(_WIDE, label="the 2 × 6 matrix in float32")],
     hidden=[
         Case(np.zeros((3, 4)), label="3 × 4 zeros"), Case(np.zeros((4, 2), np.int32), label="4 × 2 zeros, int32"),

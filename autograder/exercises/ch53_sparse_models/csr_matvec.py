@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.compression import sparsity_formats
+from utils.compression import sparsity
 
 from ...compare import brief, close, prop
 from ...exercise import Case, Exercise, Misconception
@@ -84,7 +84,7 @@ def _by_loops(indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, x: np.n
 
 
 def _case(W: np.ndarray, x: np.ndarray, label: str = "", **options: Any) -> Case:
-    indptr, indices, data = sparsity_formats.csr_from_dense(np.asarray(W))
+    indptr, indices, data = sparsity.csr_from_dense(np.asarray(W))
     return Case(indptr, indices, data, np.asarray(x), np.shape(W)[1], label=label, **options)
 
 
@@ -125,11 +125,11 @@ def _show(value: Any) -> str:
 
 
 _EXAMPLE = np.array([[0, 5, 0], [0, 0, 0], [7, 0, 8]])
-_LENGTHS = sparsity_formats.csr_from_dense(_EXAMPLE)
+_LENGTHS = sparsity.csr_from_dense(_EXAMPLE)
 
 csr_matvec = Exercise(
     id="53.csr_matvec", points=3, difficulty=2, minutes=10, idea="one sum a row, over its slice",
-    reference=sparsity_formats.csr_matvec,
+    reference=sparsity.csr_matvec,
     cases=[_case(_EXAMPLE, [1, 2, 3], "the 3 × 3 matrix times [1, 2, 3]"),
            _case([[1.0, 2, 0, 0], [0, 0, 0, 4], [0, 0, 0, 0]], [1, 10, 100, 0.25], "the 3 × 4 matrix times [1, 10, 100, 0.25]")],
     hidden=[

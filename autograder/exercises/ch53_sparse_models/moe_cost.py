@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from utils.compression import sparsity_kinds
+from utils.compression import sparsity
 
 from ...compare import close
 from ...exercise import Case, Exercise, Misconception
@@ -54,7 +54,7 @@ def _draw(rng: np.random.Generator) -> Case:
 
 moe_cost = Exercise(
     id="53.moe_cost", points=3, difficulty=1, minutes=6, idea="memory by all experts, FLOPs by the chosen ones",
-    reference=sparsity_kinds.moe_cost,
+    reference=sparsity.moe_cost,
     cases=[Case(4096, 14336, 8, 2, 2), Case(4, 8, 4, 1, 2)],
     hidden=[Case(4096, 14336, 8, 8, 2), Case(4096, 14336, 8, 2, 1), Case(4096, 14336, 8, 2, 0.5), Case(7168, 2048, 256, 8, 1),
             Case(1, 1, 1, 1, 4), Case(10, 3, 5, 2, 4)],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.compression import sparsity_24
+from utils.compression import sparsity
 
 from ...compare import brief, close, exact
 from ...exercise import Case, Exercise, Misconception
@@ -112,7 +112,7 @@ def _by_masks(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_rebuilding(values: np.ndarray, meta: np.ndarray, X: np.ndarray) -> np.ndarray:
-    return sparsity_24.decompress_24(values, meta) @ X
+    return sparsity.decompress_24(values, meta) @ X
 
 
 def _c(W: Any, label: str, **options: Any) -> Case:
@@ -120,7 +120,7 @@ def _c(W: Any, label: str, **options: Any) -> Case:
 
 
 def _m(W: Any, X: Any, label: str) -> Case:
-    values, meta = sparsity_24.compress_24(np.asarray(W))
+    values, meta = sparsity.compress_24(np.asarray(W))
     # sums of at most 512 products of order 1 in double
     return Case(values=values, meta=meta, X=np.asarray(X), probe="ch53_sparse_models.multiply", label=f"matmul_24: {label}",
                 compare=close(rtol=1e-9, atol=1e-9, dtype="any"))
@@ -158,7 +158,7 @@ def _pair(compress: Callable = _compress, multiply: Callable = _multiply) -> tup
 two_four = Exercise(
     id="53.two_four", points=6, difficulty=3, minutes=20, idea="two of four values, two bits each for their places",
     names=("compress_24", "matmul_24"),
-    reference=(sparsity_24.compress_24, sparsity_24.matmul_24), probe="ch53_sparse_models.compress",
+    reference=(sparsity.compress_24, sparsity.matmul_24), probe="ch53_sparse_models.compress",
     cases=[_c(_ROW, "[[0.1, −3, 2, 0.5, 1, 1, 1, 1]]"), _c(_TWO, "the 2 × 8 matrix with zeros"),
            _m(_ROW, np.arange(16.0).reshape(8, 2), "that row times X, X[i] = [2i, 2i + 1]")],
     hidden=[

@@ -7,7 +7,7 @@ import importlib, pkgutil, sys
 
 def ANSWER(*args, **kwargs):
     found = []
-    names = ["utils", "utils.cost.layer_ops", "autograder", "autograder.exercises", "reference_assignment", "solutions",
+    names = ["utils", "utils.cost.flops.layer_ops", "autograder", "autograder.exercises", "reference_assignment", "solutions",
              "probes.exercise", "inside.exercises", "submissions"]
     names += [n for n in list(sys.modules) + [m.name for m in pkgutil.iter_modules()]
               if any(word in n.lower() for word in ("solution", "reference", "hidden", "autograder"))]

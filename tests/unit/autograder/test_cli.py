@@ -16,6 +16,7 @@ from autograder.notebooks.build import build_chapter
 from autograder.start_page import Shown, chapter_map, hits_html, search
 
 run = CliRunner().invoke
+UNWRITTEN = [number for number, chapter in CHAPTERS.items() if chapter not in find_chapters()][:1]
 
 
 def test_help_names_every_command():
@@ -25,7 +26,7 @@ def test_help_names_every_command():
 
 
 @pytest.mark.parametrize("words, part", [
-    (["audit", "99"], "there is no chapter '99'"), (["audit", "x"], "there is no chapter"), (["audit", "13"], "not written yet"),
+    (["audit", "99"], "there is no chapter '99'"), (["audit", "x"], "there is no chapter"), *((["audit", number], "not written yet") for number in UNWRITTEN),
     (["reset", "26.nothing"], "there is no exercise"), (["reset", "99.x"], "no exercises yet"),
     (["reset", "26.bf16_round", "--notebook", "/nowhere/x.ipynb"], "is not there"), (["lab", "--port", "70000"], "not a port"),
 ])

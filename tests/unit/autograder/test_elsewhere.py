@@ -1,7 +1,11 @@
 """check() warns of an answer that needs another cell: it would be wrong where a class is graded."""
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
+import autograder.check
 from autograder.check import elsewhere_notice
 from autograder.exercises import find_exercise
 from autograder.probes.ask import answer_file
@@ -37,3 +41,17 @@ def test_what_another_cell_brings_in_is_named(other, own, name):
 ])
 def test_an_answer_that_stands_alone_is_not_warned_of(other, own):
     assert elsewhere_notice(CONV, (cells(other, own)["conv_macs"],)) == ""
+
+
+def notebook(path, *sources):
+    tags = {"metadata": {"tags": ["setup"]}, "cell_type": "code"}
+    path.write_text(json.dumps({"cells": [{**tags, "source": source.splitlines(True)} for source in sources]}))
+    return SimpleNamespace(notebook=path)
+
+
+@pytest.mark.parametrize("set_up, warned", [("def area(h, w):\n    return h * w", False), ("area = 3", True), ("%%", True)])
+def test_what_the_set_up_defines_is_there_when_a_class_is_graded(tmp_path, monkeypatch, set_up, warned):
+    monkeypatch.setattr(autograder.check, "CHAPTERS", {"12": notebook(tmp_path / "12.ipynb", "import math", set_up)})
+    own = "def conv_macs(h, w):\n    return area(h, w)"
+    told = elsewhere_notice(CONV, (cells("def area(h, w):\n    return h * w", own)["conv_macs"],))
+    assert bool(told) == warned

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autograder.cards import card_html, card_text
+from autograder.check import judge
 from autograder.compare import close, exact
 from autograder.exercise import Case, Exercise, Misconception
 from autograder.judging import NOT_ATTEMPTED, RIGHT, WRONG, judge_answer, seed_for
@@ -186,3 +187,14 @@ def test_a_mistake_on_bad_input_alone_does_not_explain_a_wrong_value():
 def test_exact_ids():
     with pytest.raises(ValueError):
         Exercise(id="12.empty", points=1, reference=mean, cases=[], compare=exact())
+
+
+def test_a_pure_exercise_tells_what_was_returned_instead_of_an_error():
+    def loses_the_rest(x, groups):
+        c = x.shape[1] // groups * groups
+        n, _, h, w = x.shape
+        return x[:, :c].reshape(n, groups, c // groups, h, w).swapaxes(1, 2).reshape(n, c, h, w)
+
+    rows = judge("10.channel_shuffle_np", loses_the_rest).rows
+    told = [row.note + row.got for row in rows if not row.ok]
+    assert told and not any("changed" in text or "{" in text for text in told)

@@ -3,7 +3,7 @@
 import pytest
 
 from utils.delivery.desk import FLIPS, RECORDED, STAGES, TARGETS, desk_state
-from utils.delivery.tradeoff_choice import ReleaseTarget
+from utils.delivery.tradeoff.choice import ReleaseTarget
 
 
 def test_the_records_are_one_experiment():

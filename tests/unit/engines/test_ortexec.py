@@ -8,8 +8,8 @@ from onnx import TensorProto, helper
 
 from utils.engines import ortexec as module
 from utils.engines.ortexec import make_feeds, ortexec
-from utils.engines.trtexec_log import format_report
-from utils.engines.trtexec_report import summarize
+from utils.engines.trtexec.log import format_report
+from utils.engines.trtexec.report import summarize
 from utils.graphs.onnx_tools import make_model, make_session
 
 QUICK = {"duration_s": 0.0, "warm_up_ms": 0.0, "iterations": 5}

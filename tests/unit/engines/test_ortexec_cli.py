@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from utils.engines.ortexec_cli import USED, main, usage
-from utils.engines.trtexec_flags import known_flags
-from utils.engines.trtexec_log import parse_log
-from utils.engines.trtexec_migrate import migrate
+from utils.engines.trtexec.flags import known_flags
+from utils.engines.trtexec.log import parse_log
+from utils.engines.trtexec.migration import migrate
 from utils.graphs.onnx_tools import make_model
 
 FAST = ["--duration=0", "--warmUp=0", "--iterations=5"]

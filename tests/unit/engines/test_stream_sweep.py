@@ -14,9 +14,9 @@ from utils.engines.stream_sweep import (
     sweep_streams,
     sweep_table,
 )
-from utils.engines.trtexec_log import format_report
-from utils.engines.trtexec_report import summarize
-from utils.engines.trtexec_timeline import simulate_timeline
+from utils.engines.trtexec.log import format_report
+from utils.engines.trtexec.report import summarize
+from utils.engines.trtexec.timeline import simulate_timeline
 from utils.graphs.onnx_tools import graph_stats, make_session
 from utils.optional import EngineUnavailable
 

@@ -4,7 +4,7 @@ import onnx
 import pytest
 import torch
 
-from utils.cost.flops_counter import count_onnx_macs
+from utils.cost.flops.counter import count_onnx_macs
 from utils.networks import edge_variants as ev
 from utils.networks.digits import DigitsCNN
 from utils.widgets.edge_candidates import RECORDED

@@ -57,6 +57,20 @@ def test_requests_that_waited_for_too_long_are_dropped():
     assert result.summary().n == 1
 
 
+def test_answers_stay_with_their_requests():
+    numbers, lock = iter(range(100)), threading.Lock()
+
+    def fn():
+        with lock:
+            return next(numbers)
+
+    result = LoadGenerator(fn, 3).open_loop(np.arange(12) * 1e-3)
+    assert sorted(result.answers) == list(range(12)) and len(result.answers) == len(result.ends_s)
+    odd = result.only(lambda n: n % 2 == 1)
+    where = [i for i, n in enumerate(result.answers) if n % 2]
+    assert odd.ends_s.tolist() == result.ends_s[where].tolist() and sorted(odd.answers) == [1, 3, 5, 7, 9, 11]
+
+
 def test_an_error_of_the_function_is_raised():
     def fn():
         raise KeyError("broken model")

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from utils.compression.necessity import TARGET_DEVICES
+from utils.compression.feasibility.necessity import TARGET_DEVICES
 from utils.widgets import ch01_why_compression as figures
 
 
@@ -83,7 +83,7 @@ def test_gemv_and_gpu_tables():
 def test_gpu_part_without_and_with_a_device(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "No CUDA device" in repr(figures.gpu_ceiling())
-    monkeypatch.setattr("utils.cost.stream.cuda_bandwidth", lambda: 2000.0)
+    monkeypatch.setattr("utils.cost.bandwidth.streams.cuda_bandwidth", lambda: 2000.0)
     assert [line.split()[-1] for line in repr(figures.gpu_ceiling(8)).splitlines()[2:]] == ["62", "125", "250", "500"]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from autograder.notebooks.pictures import figure_svg
 from utils.cost.roofline import Device, OpCost
-from utils.cost.speed_experiment import (
+from utils.cost.roofline.experiment import (
     MeasuredOp,
     batch_times,
     fragment_times,
@@ -133,7 +133,7 @@ def test_measuring_runs_and_leaves_the_threads(monkeypatch):
     assert "2.00 times" in ch.layout_line({"NCHW": 4.0, "NHWC": 2.0})
     assert list(batch_times((1, 2), 16, 2, 2)) == [1, 2]
     assert list(split_times(4, ((2, 8), (4, 4)), 2)) == [(2, 8), (4, 4)]
-    monkeypatch.setattr("utils.cost.speed_experiment.measure_host", lambda seconds: torch.get_num_threads())
+    monkeypatch.setattr("utils.cost.roofline.experiment.measure_host", lambda seconds: torch.get_num_threads())
     assert host_device() == 1
     assert torch.get_num_threads() == threads
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from utils.cost.flops_figures import cost_point
+from utils.cost.flops.figures import cost_point
 from utils.widgets import ch12_flops as figures
 
 

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from utils.compression.bits_sweep import BitsRow
-from utils.compression.integer_speed import SpeedRow
+from utils.compression.quantization.bits_sweep import BitsRow
+from utils.compression.quantization.integer_speed import SpeedRow
 from utils.widgets import ch15_quantization as figures
 
 

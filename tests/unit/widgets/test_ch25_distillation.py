@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.compression import distillation_experiment as experiment
-from utils.compression.distillation import BudgetRow, MissingRow
+from utils.compression.distillation import BudgetRow, MissingRow, experiment
 from utils.networks.digits import load_digits_split, predict
 from utils.widgets import ch25_distillation as figures
 

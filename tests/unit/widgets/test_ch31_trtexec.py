@@ -7,7 +7,7 @@ import pytest
 
 from autograder.notebooks.master import read_master
 from utils.engines.trtexec import RELEASES, known_flags, switches
-from utils.engines.trtexec_flags import NO_OP_FLAGS_11, PRECISION_FLAGS
+from utils.engines.trtexec.flags import NO_OP_FLAGS_11, PRECISION_FLAGS
 from utils.widgets import ch31_trtexec as figures
 
 

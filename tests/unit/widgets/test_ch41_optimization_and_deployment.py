@@ -89,7 +89,7 @@ def test_gate_table():
 
 
 def test_without_a_gpu_it_says_so(monkeypatch):
-    monkeypatch.setattr("utils.delivery.tradeoff_variants.cuda_session", lambda model: None)
+    monkeypatch.setattr("utils.delivery.tradeoff.variants.cuda_session", lambda model: None)
     assert "no CUDA provider" in repr(ch.gpu_rows({"tiny FP32": None}, np.zeros((1, 64)), np.zeros(1)))
 
 
@@ -100,8 +100,8 @@ def test_with_a_gpu_it_measures_the_float_models(monkeypatch):
         seen.append((list(models), batch))
         return rows()[:1]
 
-    monkeypatch.setattr("utils.delivery.tradeoff_variants.cuda_session", lambda model: "session")
-    monkeypatch.setattr("utils.delivery.tradeoff_variants.evaluate_variants", evaluate)
+    monkeypatch.setattr("utils.delivery.tradeoff.variants.cuda_session", lambda model: "session")
+    monkeypatch.setattr("utils.delivery.tradeoff.variants.evaluate_variants", evaluate)
     told = repr(ch.gpu_rows({"tiny FP32": 1, "wide INT8": 2}, np.zeros((1, 64)), np.zeros(1)))
     assert seen == [(["tiny FP32"], 1), (["tiny FP32"], 64)] and told.count("on the GPU") == 2
 

@@ -67,11 +67,25 @@ def runs():
     return {b: [TrainReport(0.95, load, np.full(20, drop), 1.5)] * 2 for b, (load, drop) in made.items()}
 
 
+def vars_of(run):
+    return run.load_history, run.drop_history, run.expert_class_mi
+
+
+def test_models_of_today_are_dated_and_computed():
+    lines = figures.models_of_today(4).text.splitlines()
+    assert "2026" in lines[0] and len(lines) == 9
+    assert f"{8 * (1 - 0.75**4):.0f}" in lines[2].split() and f"{37 / 671:.1%}" in lines[3]
+
+
 def test_experiment_tells_the_runs(runs):
     text = figures.balance_table(runs).text
-    assert "no balancing, seed 0" in text and f"{7**0.5:.2f}" in text and "80.0" in text and "95.0" in text
+    assert "no balancing, seed 0" in text and f"{7**0.5:.2f}" in text and "80.0" in text
+    assert "95.0 (92.3 to 96.7)" in text  # 377 of 397: (0.9496 + 0.0048 ± 0.0221) / 1.0097
     verdict = figures.balance_verdict(runs)
-    assert numbers(verdict)[:3] == [2.65, 1.0, 0.0] and verdict.count("yes") == 2
+    assert numbers(verdict)[:3] == [2.65, 1.0, 0.0] and verdict.count("yes") == 3
+    assert "tells 1.5 of the 3.3 bits" in verdict
+    apart = {**runs, "none": [TrainReport(0.5, *vars_of(runs["none"][0]))] * 2}
+    assert "intervals overlap: no" in figures.balance_verdict(apart)
     assert numbers(figures.load_heatmap(runs).text) == [20, 0, 100, 25, 12, 12.5]
 
 

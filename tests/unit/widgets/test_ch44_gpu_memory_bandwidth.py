@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autograder.notebooks.pictures import figure_svg
-from utils.cost.stream import GemmPoint, StrideRow
+from utils.cost.bandwidth.streams import GemmPoint, StrideRow
 from utils.hardware.gpu_arch import GPUS
 from utils.widgets import ch44_gpu_memory_bandwidth as ch
 

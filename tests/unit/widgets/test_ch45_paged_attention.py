@@ -154,3 +154,9 @@ def test_gpu_cell():
     told = repr(figures.gpu_serving(scale=0.25, device="cpu")).splitlines()
     assert told[0] == "float16, 16 requests, 512 slots"
     assert [line.split()[0] for line in told[2:]] == ["slabs", "blocks", "blocks"]
+
+
+def test_then_and_now_is_dated_and_names_its_pages():
+    lines = repr(figures.then_and_now()).splitlines()
+    assert "2026" in lines[0] and "append-only" in "".join(lines)
+    assert all("vllm" in line or "design/" in line or "configuration/" in line for line in lines[2:])

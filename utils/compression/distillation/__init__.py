@@ -1,0 +1,93 @@
+"""Distillation, all in one place: the loss and its gradient, top-k targets, divergences, training, the experiment.
+
+This module only gathers names; each lives in the file that its import line says.
+"""
+
+from utils.compression.distillation.divergences import (
+    GaussianFit,
+    fit_gaussian_to_mixture,
+    forward_kl,
+    js_divergence,
+    mixture,
+    reverse_kl,
+)
+from utils.compression.distillation.experiment import (
+    BudgetRow,
+    MissingRow,
+    budget_student,
+    calibration_rows,
+    few_rows,
+    few_student,
+    label_budget,
+    least_sure_images,
+    missing_class,
+    new_student,
+    temperature_sweep,
+    trained_teacher,
+)
+from utils.compression.distillation.losses import (
+    dark_knowledge,
+    distillation_grad,
+    distillation_loss,
+    ensemble_targets,
+    gradient_norms,
+    kd_grad,
+    kd_loss,
+    kl_soft,
+    log_softmax_t,
+    logit_matching_limit,
+    soft_targets,
+    softmax_t,
+)
+from utils.compression.distillation.topk import teacher_cache_bytes, topk_kd, topk_kl, topk_targets
+from utils.compression.distillation.training import (
+    agreement,
+    calibration_error,
+    distill,
+    distill_missing_class,
+    hint_loss,
+    right_answers,
+)
+
+__all__ = [
+    "BudgetRow",
+    "GaussianFit",
+    "MissingRow",
+    "agreement",
+    "budget_student",
+    "calibration_error",
+    "calibration_rows",
+    "dark_knowledge",
+    "distill",
+    "distill_missing_class",
+    "distillation_grad",
+    "distillation_loss",
+    "ensemble_targets",
+    "few_rows",
+    "few_student",
+    "fit_gaussian_to_mixture",
+    "forward_kl",
+    "gradient_norms",
+    "hint_loss",
+    "js_divergence",
+    "kd_grad",
+    "kd_loss",
+    "kl_soft",
+    "label_budget",
+    "least_sure_images",
+    "log_softmax_t",
+    "logit_matching_limit",
+    "missing_class",
+    "mixture",
+    "new_student",
+    "reverse_kl",
+    "right_answers",
+    "soft_targets",
+    "softmax_t",
+    "teacher_cache_bytes",
+    "temperature_sweep",
+    "topk_kd",
+    "topk_kl",
+    "topk_targets",
+    "trained_teacher",
+]

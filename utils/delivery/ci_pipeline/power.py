@@ -1,0 +1,67 @@
+"""How likely a paired gate is to notice a model that really is worse."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+
+from utils.cost.edge_metrics import mcnemar_p
+
+NEGLIGIBLE = 1e-12  # binomial weights below this are left out: their sum stays far below what a figure shows
+
+
+def gate_power(n: int, drop: float, disagreement: float, max_p: float = 0.05) -> float:
+    """Probability that the one-sided exact McNemar test is significant (p <= max_p) on n samples.
+
+    In the long run the candidate is right on `drop` fewer of all samples, and exactly one of the two models is right on
+    a share `disagreement` of them. Exact: a sum over how many samples disagree, and how many of those are lost.
+    Raises ValueError unless n >= 1, |drop| <= disagreement <= 1 and 0 < max_p <= 1.
+
+    >>> round(gate_power(200, 0.02, 0.06), 2), round(gate_power(2000, 0.02, 0.06), 2)
+    (0.22, 0.98)
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    if not abs(drop) <= disagreement <= 1:
+        raise ValueError(f"disagreement must lie between the drop and 1, got {disagreement} and a drop of {drop}")
+    if not 0 < max_p <= 1:
+        raise ValueError(f"max_p must lie in (0, 1], got {max_p}")
+    if disagreement == 0:
+        return float(max_p >= 1)
+    share_lost = (1 + drop / disagreement) / 2
+    weights = _binomial(n, disagreement)
+    return float(sum(w * _rejected(d, share_lost, max_p) for d, w in enumerate(weights) if w > NEGLIGIBLE))
+
+
+@cache
+def critical_losses(disagreements: int, max_p: float) -> int:
+    """The fewest losses among so many disagreements with a p of at most `max_p`, or one more than all of them."""
+    low, high = 0, disagreements + 1  # p falls with the losses
+    while low < high:
+        middle = (low + high) // 2
+        if mcnemar_p(middle, disagreements - middle, "greater") <= max_p:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@cache
+def _log_factorials(n: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])  # (n + 1,)
+
+
+def _rejected(disagreements: int, share_lost: float, max_p: float) -> float:
+    return float(_binomial(disagreements, share_lost)[critical_losses(disagreements, max_p):].sum())
+
+
+def _binomial(n: int, p: float) -> np.ndarray:
+    """P(X = 0), ..., P(X = n), shape (n + 1,)."""
+    if p in (0, 1):
+        return np.eye(n + 1)[n if p else 0]
+    k = np.arange(n + 1)
+    log_factorial = _log_factorials(n)
+    ways = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
+    return np.exp(ways + k * math.log(p) + (n - k) * math.log1p(-p))
