@@ -22,7 +22,7 @@ import numpy as np
 # > **Continuous integration**: every change is built and tested. Continuous **delivery**: every good build could be released, and a person decides. Continuous **deployment**: it is released without a person.
 # >
 # > A model needs more than tests of code. Its pipeline pins data and artefacts by hash, exports, and checks the export against the original.
-# > Then a **quality gate** compares the candidate with the model in production: a paired test of the accuracy, the ratio of the latencies on one machine, the size of the file. What passes goes to a canary, a small share of the users.
+# > Then a **quality gate** compares the candidate with the model in production: a paired test of the accuracy (McNemar's test: both models see the same samples), the ratio of the latencies on one machine, the size of the file. What passes goes to a canary, a small share of the users.
 # > Jenkins orchestrates. It can't make a build reproducible: pinned packages and containers do that.
 
 # %% [markdown]
@@ -48,11 +48,10 @@ from utils.delivery import ci_pipeline as ci
 print(ci.JENKINSFILE)
 
 # %% [markdown]
-# The file is written in Groovy, a language of the Java world. Jenkins reads the *declarative* form as a tree: `stages` inside run one after another, those in `parallel` at once.
+# `steps` holds the commands of a stage; `sh` gives one to a shell. The file is written in Groovy, a language of the Java world. Jenkins reads the *declarative* form as a tree: `stages` inside run one after another, those in `parallel` at once.
 # (There is an older form, *scripted*: a free program that begins with `node`. It has no such tree.) A parser of this course reads the same tree:
 
 # %%
-from utils.delivery import ci_pipeline as ci
 from utils.widgets.ch39_jenkins_ci import tree_text
 
 pipeline = ci.parse_jenkinsfile(ci.JENKINSFILE)
@@ -62,9 +61,6 @@ tree_text([stage.as_tuple() for stage in pipeline.stages])
 # The tree knows the directives too. And some mistakes can be found before anything runs; a program that looks for such mistakes is called a *linter*.
 
 # %%
-from utils.delivery import ci_pipeline as ci
-
-pipeline = ci.parse_jenkinsfile(ci.JENKINSFILE)
 print("agent:", pipeline.agent, "| options:", pipeline.options, "| post:", list(pipeline.post))
 for stage in pipeline.walk():
     print(f"{stage.name:10} {stage.kind:9} agent: {stage.agent!s:24} when: {stage.when}   failFast: {stage.fail_fast}")
@@ -75,8 +71,6 @@ print("findings:", ci.lint(ci.parse_jenkinsfile("pipeline { agent any; stages { 
 # A **matrix** is a short way to write many branches: one for each combination of some values, its **axes**.
 
 # %%
-from utils.delivery import ci_pipeline as ci
-
 matrix = ci.parse_jenkinsfile("""
 pipeline { agent any
   stages { stage('test') { matrix {
@@ -91,12 +85,19 @@ print(len(matrix.cells()), "branches:", matrix.cells())
 # %% [markdown]
 # ### How long does it take?
 #
-# Give every stage a number of minutes (invented here). Some have to wait for others. The longest chain of stages that wait for each other is the **critical path**: no number of executors makes the build shorter.
-# From the first start to the last end is the **makespan**. For eight jobs, each started as soon as it may, the longest remaining chain first:
+# Eight jobs, which are not the stages above, with invented minutes. Some have to wait for others:
 
 # %%
-from utils.delivery import ci_pipeline as ci
+from utils.widgets.ch39_jenkins_ci import job_table
 
+job_table(ci.EIGHT_MINUTES, ci.EIGHT_DEPS)
+
+# %% [markdown]
+# (`parity` asks whether the exported model answers as the original does; `bench` measures its latency.)
+# The longest chain of jobs that wait for each other is the **critical path**: no number of executors makes the build shorter. From the first start to the last end is the **makespan**.
+# **List scheduling** starts jobs as soon as they are ready and an executor is free, here the longest remaining chain first. "At best" below is the larger of the critical path and the work divided by the executors: no plan is shorter.
+
+# %%
 length, path = ci.critical_path(ci.EIGHT_MINUTES, ci.EIGHT_DEPS)
 print(f"work {sum(ci.EIGHT_MINUTES.values())} minutes, critical path {length:g}: {' → '.join(path)}")
 for executors in (1, 2, 3):
@@ -112,13 +113,12 @@ for executors in (1, 2, 3):
 # The stages after a failure are not built. In a `parallel` group the other branches finish, unless it says `failFast true`: then they are aborted at once.
 
 # %%
-from utils.delivery import ci_pipeline as ci
 from utils.widgets.ch39_jenkins_ci import log_table
 
 log_table({word: ci.run_tree(ci.example_plan(failing="lint", fail_fast=word == "with failFast")) for word in ("with failFast", "without")})
 
 # %% [markdown]
-# (Simulated: minutes are only numbers here, and there is an executor for every branch.)
+# This is the Jenkinsfile from above with invented minutes: its critical path is 22 minutes long, that of the eight jobs 16. (Simulated, with an executor for every branch.)
 # With `failFast` the red light comes after 7 minutes instead of 17. Without it you also know whether the unit tests and the gate would have passed. It saves minutes and pays with evidence.
 # In both cases the build is a FAILURE: that a sibling was aborted is not the news.
 #
@@ -131,15 +131,13 @@ condition_table()
 
 # %% [markdown]
 # They run in a fixed order, not in that of the file. `changed` is true when there was no build before. `fixed` needs a FAILURE or UNSTABLE before. `regression` means worse than before, in the order SUCCESS, UNSTABLE, FAILURE, NOT_BUILT, ABORTED.
-# These rules were read in the source code of the plugin.
+# These rules were read in the source code of the plugin. The handbook lists `failure` before `success`, and `unsuccessful` after `unstable`. The code runs `failure` late since 2018, so that it also sees what fails in the blocks before it.
 #
 # ### Green is not the same as good
 #
 # Two ways in which a colour misleads. First, **flaky tests**: tests that pass and fail on the same code. Let each of 500 tests fail by chance in 1 of 1,000 runs.
 
 # %%
-from utils.delivery import ci_pipeline as ci
-
 for retries in (0, 1, 2):
     print(f"{retries} retries: {ci.flake_pass_rate(500, 0.001, retries):.2%} of the good builds are green", end="; ")
     print(f"a real fault that shows in 1 of 10 runs passes {1 - 0.1 ** (retries + 1):.1%} of the builds")
@@ -150,8 +148,6 @@ for retries in (0, 1, 2):
 # Second, **the environment**. A long-lived agent that is maintained by hand is somebody's machine too. A fingerprint of the versions tells two environments apart:
 
 # %%
-from utils.delivery import ci_pipeline as ci
-
 here = ci.environment()
 agent = here | {"numpy": "1.26.4", "system": "an old agent"}  # invented
 print("here:", ci.fingerprint(here), "| the agent:", ci.fingerprint(agent))
@@ -163,9 +159,15 @@ print("differ in:", ", ".join(ci.differences(here, agent)))
 #
 # ### The stage that code does not need
 #
-# Unit tests of a model check that it loads, takes a batch and returns ten finite numbers. A model with weights of 2 bits does all that, as you will see below. So the pipeline of a model has a **quality gate**: an automatic rule that compares the candidate with the model in production.
+# Unit tests of a model check that it loads, takes a batch and returns ten finite numbers. A model with weights of 2 bits does all that, as you will see below. So the pipeline of a model has a **quality gate**: an automatic rule that compares the candidate with the model in production. Its limits, if you give no others:
+
+# %%
+ci.GatePolicy()
+
+# %% [markdown]
+# `max_p` is the limit of the test that comes next, `max_drop` (0.01 is 1 point) that of the accuracy lost. The ratios limit the latency and the file size. Fewer samples than `min_samples` are not enough.
 #
-# Both models answer the same samples. On most of them they agree. Let *b* be the number that only the old one has right, and *c* that of the new one.
+# Both models answer the same samples: the test is *paired*. On most of them they agree. Let *b* be the number that only the old one has right, and *c* that of the new one.
 # If the two were equally good, each of these b + c samples would be the throw of a fair coin. The chance of at least *b* heads is the one-sided p-value of **McNemar's test**:
 #
 # $$p = \sum_{i=b}^{b+c} \binom{b+c}{i} \Big/ 2^{\,b+c}$$
@@ -179,20 +181,23 @@ for b, c in ((12, 4), (9, 3), (5, 4), (4, 12)):
 # %% [markdown]
 # 12 against 4 would be rare by chance (4 %); 9 against 3 is the same ratio, and happens by chance in 7 % of all cases. The test has one side: a candidate that is *better* must not be blocked.
 #
-# A test that is silent proves nothing if it could not have spoken. How often does it notice a true drop of 2 points, where 6 % of the samples flip?
+# A test that is silent proves nothing if it could not have spoken. How often does it notice a true drop of 2 points, where 6 % of the samples flip? And how often is a model that is just as good above `max_drop`, by chance?
 
 # %%
 from utils.widgets.ch39_jenkins_ci import power_picture
 
+for n in (200, 500, 2000):
+    print(f"{n:5,} samples: the test notices a true drop of 2 points in {ci.gate_power(n, 0.02, 0.06):.0%} of all cases;",
+          f"an equal model is above max_drop in {ci.drop_alarm(n, 0.01, 0.06):.0%}, at p <= 0.05 in {ci.gate_power(n, 0, 0.06):.0%}")
 power_picture(n=200, drop_pct=2, disagree_pct=6, max_p=0.05)
 
 # %% [markdown]
-# So the gate also demands a minimum of samples, and limits the drop itself.
-# It looks at the latency as a *ratio* of medians, both models measured in turns on one machine: an absolute number would change with the agent. And at the size of the file.
+# With 200 samples the test speaks in 22 % of all cases. So the gate also demands a minimum of samples, and limits the drop itself.
+# That limit alone gives false alarms: it blocks 23 % of the equal models at 200 samples, and 16 % at the 500 of `min_samples`. More samples make them rare. A wider limit does too, and lets more losses through.
+#
+# The gate looks at the latency as a *ratio* of medians, both models measured in turns on one machine: an absolute number would change with the agent. And at the size of the file.
 
 # %%
-from utils.delivery import ci_pipeline as ci
-
 base, candidate = ci.example_evidence()  # 1,000 samples; 30 latencies around 2.0 and 1.8 ms, one of the candidate's is 900 ms
 result = ci.compare_models(base, candidate, ci.GatePolicy())
 print(f"b = {result.lost}, c = {result.gained}, drop {result.drop:.1%}, p = {result.p_value:.4f}; latency ratio {result.latency_ratio:.2f}, size ratio {result.size_ratio:.2f}")
@@ -212,7 +217,7 @@ print("passed:", result.passed, "| reasons:", result.reasons)
 #
 # ![The example pipeline on three executors. Train ends after 5 minutes. Then lint, unit and export start; lint fails after 7 minutes, and failFast aborts unit and export. int8, gate, image and deploy are not built. The critical path would have been 22 minutes.](figure.svg)
 #
-# Simulated, with invented minutes. `lint` fails after 7 minutes, and `failFast` aborts what runs beside it. Without `failFast` the build would end after 17 minutes, with two more results: unit and gate are good. Without the failure it takes 22 minutes, the critical path, on two executors or more.
+# Simulated, with invented minutes. It is the pipeline of the Jenkinsfile (critical path 22 minutes), not the eight jobs (16). `lint` fails after 7 minutes, and `failFast` aborts what runs beside it. Without `failFast` the build would end after 17 minutes, with two more results: unit and gate are good. Without the failure it takes 22 minutes, the critical path, on two executors or more.
 #
 # **A build over time.** Stages of the critical path have a thick outline. Add executors; let a stage fail with and without `failFast`; make the unit tests long.
 
@@ -238,7 +243,7 @@ power()
 # Which blocks of `post` run?
 #
 # - `current` is the result of this build: SUCCESS, UNSTABLE, FAILURE, NOT_BUILT or ABORTED (strings). That is also their order, from best to worst. `previous` is the result of the last completed build, or None if this is the first.
-# - Return a list of the names of the blocks that run, in this order: `always`, `changed`, `fixed`, `regression`, `aborted`, `success`, `unsuccessful`, `unstable`, `failure`, `notBuilt`, `cleanup`.
+# - Return a list of the names of the blocks that run, in this order (the plugin's, not the handbook's): `always`, `changed`, `fixed`, `regression`, `aborted`, `success`, `unsuccessful`, `unstable`, `failure`, `notBuilt`, `cleanup`.
 # - `always` and `cleanup` run every time. `aborted`, `success`, `unstable`, `failure` and `notBuilt` run for the result of that name, `unsuccessful` for all but SUCCESS.
 # - `changed`: the result differs from the previous one; a first build counts as changed.
 # - `fixed`: this build is a SUCCESS, and the previous one was FAILURE or UNSTABLE.
@@ -448,9 +453,9 @@ check("39.quality_gate", quality_gate)
 #
 # - `jenkinsfile` is the text of a file. Return a list of the stages in the `stages` block of its `pipeline` block, in order, each as a tuple (name, kind, children).
 # - `kind` is the name of the block directly in the stage that holds stages: `"stages"`, `"parallel"` or `"matrix"`; without one it is `"leaf"`. The block may be empty. `children` is the list of the stages in there, as such tuples. The children of a `matrix` are in the `stages` block directly inside it. No stage has two of these blocks.
-# - Any other block (`steps`, `script`, `post`, `when`, `agent`, `options` and so on) holds no stages of the tree, whatever is written in it. The *step* `parallel(...)` inside `steps` and a `stage` in a `script` are no directives.
-# - Stages are written `stage(<string>) {`. A block's `{` follows its name, or the `)` of `stage(...)`, on the same line, with blanks or comments between them at most. A statement ends at the end of its line or with `;`. A file may stand on one line, and indentation means nothing.
-# - Comments: from `//` to the end of the line, and from `/*` to `*/`. Strings: `'...'` and `"..."`, which end on their line, and each of them with three quotes at both ends, which may go over several lines. A backslash in a string stands for the character after it (so `\'` is `'`, and `\\` is `\`). `${...}` is text like any other. Braces, quotes and comment signs inside a string or a comment mean nothing.
+# - Any other block holds no stages of the tree, whatever is written in it: `steps`, `post`, `when`, `agent`, `options` and so on, and `script`, a block of free Groovy inside `steps`. The *step* `parallel(...)` inside `steps` and a `stage` in a `script` are no directives.
+# - Stages are written `stage(<string>) {`. A block's `{` follows its name, or the `)` of `stage(...)`, on the same line, with blanks or comments between them at most. That is our simplification: Jenkins also takes a `{` on a later line, but no file of the check has one there. A statement ends at the end of its line or with `;`. A file may stand on one line, and indentation means nothing.
+# - Comments: from `//` to the end of the line, and from `/*` to `*/`. Strings: `'...'` and `"..."`, which end on their line, and each of them with three quotes at both ends, which may go over several lines. A backslash in a string stands for the character after it (so `\'` is `'`, and `\\` is `\`). `${...}` is text like any other. There are no other strings (Groovy's slashy ones, `/.../` and `$/.../$`, do not occur), and no line ends with a backslash. Braces, quotes and comment signs inside a string or a comment mean nothing.
 # - Other code may stand before and after the `pipeline` block, which is at the outermost level. A pipeline without a `stages` block, or with an empty one, gives `[]`.
 # - Raise `ValueError` with the word "declarative" in its message if there is no `pipeline` block, and one with the word "line" if the braces don't match (one missing, or one too many) or a string is not closed. A message may hold the number of the line; it is not checked. No file of the check has both faults.
 #
@@ -483,7 +488,6 @@ pipeline {
     post { always { junit 'report.xml' } }
 }
 '''
-print(f"{len(FILE.splitlines())} lines, {FILE.count('{')} opening and {FILE.count('}')} closing braces")
 
 # %% exercise="stage_tree"
 def stage_tree(jenkinsfile: str) -> list:
@@ -554,7 +558,7 @@ from pathlib import Path
 
 from utils.delivery import ci_pipeline as ci
 from utils.delivery.ci_pipeline.model_stages import model_spec
-from utils.widgets.ch39_jenkins_ci import run_table
+from utils.widgets.ch39_jenkins_ci import run_picture, run_table
 
 policy = ci.GatePolicy(max_p=0.05, max_drop=0.01, max_latency_ratio=1.5, max_size_ratio=1.0, min_samples=500)
 spec = model_spec(policy.as_dict())
@@ -563,8 +567,6 @@ run_log = ci.run_local_pipeline(spec, workdir.name, executors=2)
 run_table(run_log)
 
 # %% experiment
-from utils.widgets.ch39_jenkins_ci import run_picture
-
 run_picture(run_log)
 
 # %% [markdown]
@@ -596,8 +598,6 @@ print((folder / "4bit.provenance.json").read_text())
 # The same pipeline for a Jenkins. It is data, so it can be written as a Jenkinsfile; read again, it has the same stages.
 
 # %% experiment
-from utils.delivery import ci_pipeline as ci
-
 text = ci.to_jenkinsfile(spec)
 print("\n".join(line[:150] for line in text.splitlines()[:16]), "\n…")
 print("findings:", ci.lint(ci.parse_jenkinsfile(text)))
@@ -690,9 +690,9 @@ practise("39")
 # %% [markdown]
 # ## Sources
 #
-# - jenkinsci/pipeline-model-definition-plugin (MIT): `model/conditions/*.groovy` (order and rules of `post`), `ParallelTest` (failFast), `src/test/resources/errors` (what is refused). jenkinsci/jenkins: `LICENSE.txt`.
+# - jenkinsci/pipeline-model-definition-plugin (MIT): `model/conditions/*.groovy` (order and rules of `post`), pull request 266 (`failure` moved, 2018), `ParallelTest` (failFast), `src/test/resources/errors` (what is refused). jenkinsci/jenkins: `LICENSE.txt`.
 # - A. Bayer, result of the vote on the name, jenkins-ci.org, 29 January 2011.
-# - jenkins.io: *Jenkins requires Java 17 or newer*, blog, 11 June 2024; upgrade guide 2.555 (Java 21), as quoted in nodejs/build issue 4304; CloudBees, *Migrate to Java 21*.
+# - jenkins.io: *Pipeline Syntax*, section post (the other order); *Jenkins requires Java 17 or newer*, blog, 11 June 2024; upgrade guide 2.555 (Java 21), as quoted in nodejs/build issue 4304; CloudBees, *Migrate to Java 21*.
 # - R. L. Graham, *Bounds on Multiprocessing Timing Anomalies*, SIAM Journal on Applied Mathematics 1969.
 # - Q. McNemar, *Note on the sampling error of the difference between correlated proportions or percentages*, Psychometrika 1947.
 # - J. F. Smart, *Jenkins: The Definitive Guide*, O'Reilly 2011: history.

@@ -1,8 +1,7 @@
 """What all tests share: no test touches the learner's own progress file; tests that go through the chapters.
 
 A test with the argument `chapter_number` runs for every written chapter, one with `sampled_number` for some, spread
-over the course: it takes minutes a chapter in stock nbgrader. One with `third_number` runs for every third chapter.
-AUTOGRADER_FULL=1 takes every chapter there too.
+over the course: it takes minutes a chapter in stock nbgrader. AUTOGRADER_FULL=1 takes every chapter there too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from autograder.chapters import find_chapters
 WRITTEN = [c.number for c in find_chapters()]
 FULL = os.environ.get("AUTOGRADER_FULL", "") not in ("", "0")
 SAMPLED = WRITTEN if FULL else WRITTEN[:: -(-len(WRITTEN) // 6)]
-THIRD = WRITTEN if FULL else WRITTEN[::3]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -29,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_generate_tests(metafunc):
-    for name, numbers in (("chapter_number", WRITTEN), ("sampled_number", SAMPLED), ("third_number", THIRD)):
+    for name, numbers in (("chapter_number", WRITTEN), ("sampled_number", SAMPLED)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, numbers)
 

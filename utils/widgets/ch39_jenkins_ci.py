@@ -54,6 +54,12 @@ def log_table(logs: Mapping[str, Mapping[str, tuple[str, float, float]]]) -> Sho
     return table(("stage", *(f"{word} (min)" for word in logs)), rows)
 
 
+def job_table(minutes: Mapping[str, float], deps: Mapping[str, Sequence[str]]) -> Shown:
+    """Jobs with their minutes and the jobs that have to end before."""
+    rows = [(name, f"{m:g}", ", ".join(deps.get(name, ())) or "nothing") for name, m in minutes.items()]
+    return table(("job", "minutes", "waits for"), rows)
+
+
 def run_table(log: ci.RunLog) -> Shown:
     """Every stage of a run of the local pipeline."""
     rows = [(r.name, r.status, f"{r.start_s:.1f}", f"{r.end_s:.1f}", r.reason or "") for r in log.stages.values()]

@@ -18,7 +18,7 @@ from .jobs import critical_path, lower_bound, remaining_paths, schedule
 from .linting import lint
 from .local_run import RunLog, StageRun, run_local_pipeline
 from .plans import jobs_of, plan_of
-from .power import critical_losses, gate_power
+from .power import critical_losses, drop_alarm, gate_power
 from .provenance import artefact_record, differences, environment, file_sha256, fingerprint
 from .release_rule import Evidence, GatePolicy, GateResult, compare_models, quality_gate
 from .tree_run import build_minutes, leaves, run_tree
@@ -49,6 +49,7 @@ __all__ = [
     "critical_losses",
     "critical_path",
     "differences",
+    "drop_alarm",
     "environment",
     "example_evidence", "example_plan",
     "file_sha256",

@@ -7,6 +7,8 @@ RESULTS = ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED")
 
 # In the order in which the blocks run: the ordinals of the condition classes of
 # jenkinsci/pipeline-model-definition-plugin (model/conditions/*.groovy), from always = 1000 down; cleanup is last.
+# The handbook (jenkins.io, Pipeline Syntax, post) lists failure before success, and unsuccessful after unstable. The
+# plugin moved failure behind them in 2018 (JENKINS-50645), so that it also sees what fails in the blocks before it.
 POST_ORDER = ("always", "changed", "fixed", "regression", "aborted", "success", "unsuccessful", "unstable", "failure",
               "notBuilt", "cleanup")
 

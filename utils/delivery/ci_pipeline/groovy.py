@@ -95,8 +95,11 @@ def statements(src: str) -> tuple[Statement, ...]:
     """The statements of a source with the blocks inside them.
 
     A statement ends at the end of its line (but not after a comma), at a semicolon, or with its block; inside
-    parentheses none of them ends it.
+    parentheses none of them ends it. A block may open on a later line than its name, or than the `)` before it.
     Raises ValueError "line N" for braces that don't match, and as `tokenize` does.
+
+    >>> [(s.name, s.body is not None) for s in statements("agent none\\nstages\\n\\n{ }")]
+    [('agent', False), ('stages', True)]
     """
     tokens = tokenize(src)
     return tuple(_statements(tokens, 0, len(tokens), _partners(tokens)))
@@ -132,7 +135,7 @@ def _statements(tokens: Sequence[Token], low: int, high: int, partners: dict[int
             i = close + 1  # a block inside parentheses is an argument: a closure, no block of ours
             continue
         if token.kind == "newline" or token.is_punct(";"):
-            continued = token.kind == "newline" and head and head[-1].is_punct(",")
+            continued = token.kind == "newline" and head and (head[-1].is_punct(",") or _block_follows(tokens, i, head))
             if depth == 0 and head and not continued:
                 yield Statement(tuple(head))
                 head = []
@@ -143,3 +146,12 @@ def _statements(tokens: Sequence[Token], low: int, high: int, partners: dict[int
         i += 1
     if head:
         yield Statement(tuple(head))
+
+
+def _block_follows(tokens: Sequence[Token], at: int, head: Sequence[Token]) -> bool:
+    """Whether the block of `head` opens on a later line: Groovy allows it after a name or a call, not `agent any`."""
+    if not (head[-1].is_punct(")") or (len(head) == 1 and head[0].kind == "word")):
+        return False
+    while at < len(tokens) and tokens[at].kind == "newline":
+        at += 1
+    return at < len(tokens) and tokens[at].is_punct("{")

@@ -1,4 +1,4 @@
-"""How likely a paired gate is to notice a model that really is worse."""
+"""How likely a paired gate is to notice a model that really is worse, and to block one that is not."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ def gate_power(n: int, drop: float, disagreement: float, max_p: float = 0.05) ->
     >>> round(gate_power(200, 0.02, 0.06), 2), round(gate_power(2000, 0.02, 0.06), 2)
     (0.22, 0.98)
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
-    if not abs(drop) <= disagreement <= 1:
-        raise ValueError(f"disagreement must lie between the drop and 1, got {disagreement} and a drop of {drop}")
+    _check_rates(n, drop, disagreement)
     if not 0 < max_p <= 1:
         raise ValueError(f"max_p must lie in (0, 1], got {max_p}")
     if disagreement == 0:
@@ -33,6 +30,33 @@ def gate_power(n: int, drop: float, disagreement: float, max_p: float = 0.05) ->
     share_lost = (1 + drop / disagreement) / 2
     weights = _binomial(n, disagreement)
     return float(sum(w * _rejected(d, share_lost, max_p) for d, w in enumerate(weights) if w > NEGLIGIBLE))
+
+
+def drop_alarm(n: int, max_drop: float, disagreement: float, drop: float = 0.0) -> float:
+    """Probability that the drop seen on n samples is above `max_drop`; at a true `drop` of 0 it is a false alarm.
+
+    What `drop` and `disagreement` mean, and what is refused, is as in `gate_power`.
+
+    >>> round(drop_alarm(200, 0.01, 0.06), 2), round(drop_alarm(2000, 0.01, 0.06), 2)
+    (0.23, 0.03)
+    """
+    _check_rates(n, drop, disagreement)
+    if disagreement == 0:
+        return float(max_drop < 0)
+    share_lost = (1 + drop / disagreement) / 2
+    alarm = 0.0
+    for flips, weight in enumerate(_binomial(n, disagreement)):
+        if weight > NEGLIGIBLE:
+            net = 2 * np.arange(flips + 1) - flips  # losses minus gains
+            alarm += weight * _binomial(flips, share_lost)[net / n > max_drop].sum()
+    return float(alarm)
+
+
+def _check_rates(n: int, drop: float, disagreement: float) -> None:
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    if not abs(drop) <= disagreement <= 1:
+        raise ValueError(f"disagreement must lie between the drop and 1, got {disagreement} and a drop of {drop}")
 
 
 @cache

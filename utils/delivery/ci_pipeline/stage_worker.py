@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
+
+from utils.parent_process import end_with_parent
 
 
 class StageFailed(Exception):
@@ -22,16 +22,6 @@ class StageFailed(Exception):
     def __init__(self, reason: str, told: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.told = told or {}
-
-
-def _end_with_parent() -> None:
-    """End this process at once when the parent closes the pipe, by intent or by dying."""
-
-    def watch() -> None:
-        os.read(0, 1)  # not sys.stdin: its lock, held by a thread, aborts the interpreter at its end
-        os._exit(3)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _outcome(call: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +43,7 @@ def _outcome(call: str, args: dict[str, Any]) -> dict[str, Any]:
 def main(call: str, args: str, result: str, *attached: str) -> int:
     """Call the function, write the outcome whole or not at all, and return the exit status."""
     if attached:
-        _end_with_parent()
+        end_with_parent()
     outcome = _outcome(call, json.loads(args))
     draft = Path(f"{result}.draft")
     draft.write_text(json.dumps(outcome))

@@ -6,9 +6,7 @@ out. It ends when its standard input closes, so it can't outlive the process tha
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,17 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from utils.parent_process import end_with_parent
+
 WAIT_S = 60.0
-
-
-def _end_with_parent() -> None:
-    """End this process at once when the parent closes the pipe, by intent or by dying."""
-
-    def watch() -> None:
-        os.read(0, 1)  # not sys.stdin: its lock, held by a thread, aborts the interpreter at its end
-        os._exit(3)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _timed_ms(function: Callable[[], Any]) -> tuple[float, Any]:
@@ -54,7 +44,7 @@ def main(folder: str, rank: int, ranks: int, repeats: int) -> None:
 
     Afterwards, for comparison, rank 0 times the whole layer alone.
     """
-    _end_with_parent()
+    end_with_parent()
     import torch
     import torch.distributed as dist
 

@@ -7,9 +7,9 @@ import json
 import os
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,13 +237,14 @@ def run_clients(served: Served, delay_us: int, clients: int, requests: int) -> B
     """
     model, rows = model_name(delay_us), digits_rows(requests)
     before = _counts(served, model)
+
+    def one_after_another(part: Iterable[int]) -> None:
+        for i in part:
+            served.infer(model, rows[i : i + 1])
+
     begin = time.perf_counter()
-    _in_threads(
-        [
-            lambda part=part: [served.infer(model, rows[i : i + 1]) for i in part]
-            for part in (range(start, requests, clients) for start in range(clients))
-        ]
-    )
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(one_after_another, (range(start, requests, clients) for start in range(clients))))
     wall_s = time.perf_counter() - begin
     after = _counts(served, model)
     sizes = {n: k - before[0].get(n, 0) for n, k in after[0].items() if k > before[0].get(n, 0)}
@@ -259,24 +260,6 @@ def _counts(served: Served, model: str) -> tuple[dict[int, int], float, float]:
         served.metric("nv_inference_count", model),
         served.metric("nv_inference_exec_count", model),
     )
-
-
-def _in_threads(works: Sequence[Any]) -> None:
-    errors: list[BaseException] = []
-
-    def run(work: Any) -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def compare_batching(served: Served, requests: int = 160) -> list[BatchingRun]:
