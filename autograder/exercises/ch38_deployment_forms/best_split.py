@@ -101,6 +101,18 @@ def _arrays(edge_ms: list, cloud_ms: list, crossing_bytes: list, uplink_mbps: fl
     return k, float(total[k])
 
 
+def _seconds(edge_ms: list, cloud_ms: list, crossing_bytes: list, uplink_mbps: float, rtt_ms: float) -> Split:
+    """Adds up seconds, and converts at the end."""
+    n = len(edge_ms)
+    if {len(cloud_ms), len(crossing_bytes)} != {n}:
+        raise ValueError("lengths differ")
+    seconds = [(sum(edge_ms[:k]) + sum(cloud_ms[k:])) / 1000 for k in range(n + 1)]
+    for k, size in enumerate(crossing_bytes):
+        seconds[k] += size * 8 / (uplink_mbps * 1e6) + rtt_ms / 1000
+    k = max(range(n + 1), key=lambda i: (-seconds[i], i))
+    return k, seconds[k] * 1000
+
+
 def _draw(rng: np.random.Generator) -> Case:
     while True:
         n = int(rng.integers(1, 9))
@@ -186,7 +198,7 @@ best_split = Exercise(
             "Lists of different lengths get through. The text asks for a ValueError.",
             "The lengths are not checked."),
     ],
-    alternatives=[_answer(), _running, _arrays],
+    alternatives=[_answer(), _running, _arrays, _seconds],
     hints=(
         "There are n + 1 cuts. Write down the total of each: device part, transfer and round trip, cloud part.",
         "The device part of cut k is sum(edge_ms[:k]), the cloud part sum(cloud_ms[k:]). Only k = n sends nothing.",

@@ -185,9 +185,9 @@ def _twelve() -> Case:
 
 
 partition_dag = Exercise(
-    id="38.partition_dag", points=5, difficulty=3, minutes=25, idea="branches are cut at different depths",
+    id="38.partition_dag", points=5, difficulty=2, minutes=15, idea="branches are cut at different depths",
     reference=placement.partition_dag, compare=prop(_judge),
-    cases=[Case(*DAG, 10), Case(*DAG, 100), Case(*DAG, 1)],
+    cases=[Case(*DAG, 1), Case(*DAG, 10), Case(*DAG, 100)],
     hidden=[
         Case([0], [0], [1000], [], 10), Case([0, 5], [0, 1], [1000, 10], [(0, 1)], 8),
         Case([0, 5], [0, 1], [8000, 10], [(0, 1)], 8), Case(*FAN, 10), Case(*FAN, 20), Case(*DEEP, 10), Case(*DEEP, 40), Case(*BACK, 10),

@@ -84,12 +84,12 @@ def _spread(refs: Refs, lost: set[int]) -> list[bool]:
     for i, needs in enumerate(refs):
         for r in needs:
             users.setdefault(r, []).append(i)
-    bad, todo = set(lost), list(lost)
-    while todo:
-        for i in users.get(todo.pop(), ()):
+    bad, waiting = set(lost), list(lost)
+    while waiting:
+        for i in users.get(waiting.pop(), ()):
             if i not in bad:
                 bad.add(i)
-                todo.append(i)
+                waiting.append(i)
     return [i not in bad for i in range(len(refs))]
 
 

@@ -242,5 +242,5 @@ mux_batches = Exercise(
         "For each event: is there a batch whose deadline has come? Push that first, with the deadline as its time. Then add the frame. Is the batch full now?",
         "With `timeout_us=-1` a deadline of `float('inf')` saves a special case, apart from the last batch.",
     ),
-    worth_knowing="With batch-size set to more than the number of cameras, nearly every frame pays the whole timeout.",
+    worth_knowing="With more places than frames that come within the timeout, no batch fills, and each waits for the whole timeout.",
 )

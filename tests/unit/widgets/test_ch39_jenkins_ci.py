@@ -1,5 +1,8 @@
 """Chapter 39's figures and tables: their numbers against independent arithmetic, labelled axes, knobs."""
 
+import html
+import re
+
 import pytest
 
 from utils.delivery import ci_pipeline as ci
@@ -67,6 +70,27 @@ def test_tables():
     assert repr(ch.log_table(logs)).splitlines()[1].split() == ["a", "FAILURE", "0", "to", "2.5", "SUCCESS", "0", "to", "3"]
     rows = repr(ch.condition_table()).splitlines()
     assert rows[2].split("  ")[0] == "SUCCESS" and "fixed" in rows[2] and "regression" not in rows[2]
+
+
+def rows_of(shown):
+    """The cells of a table, from what a terminal shows and from what a notebook shows."""
+    text = [re.split(" {2,}", line.strip()) for line in repr(shown).splitlines()]
+    rows = re.findall("<tr>(.*?)</tr>", shown._repr_html_())
+    return text, [[html.unescape(cell) for cell in re.findall("<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows]
+
+
+OTHERS = {"a": 2.5, "b<c>": 0, "wait": 12, "last": 0.25}, {"b<c>": ["a"], "wait": [], "last": ["a", "b<c>", "wait"]}
+
+
+@pytest.mark.parametrize("minutes, deps", [(ci.EIGHT_MINUTES, ci.EIGHT_DEPS), OTHERS], ids=["eight", "others"])
+def test_the_job_table_tells_every_job(minutes, deps):
+    for head, *rows in rows_of(ch.job_table(minutes, deps)):
+        assert head == ["job", "minutes", "waits for"]
+        assert [name for name, _, _ in rows] == list(minutes)
+        assert {name: float(told) for name, told, _ in rows} == minutes
+        waits = {name: [] if told == "nothing" else told.split(", ") for name, _, told in rows}
+        assert waits == {name: list(deps.get(name, ())) for name in minutes}
+        assert {name for needed in waits.values() for name in needed} <= set(minutes)
 
 
 def test_a_run_of_processes():

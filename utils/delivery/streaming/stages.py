@@ -8,11 +8,11 @@ from utils.cost.latency import percentile_linear
 
 
 def latency_breakdown(stamps: dict[str, np.ndarray], order: list[str]) -> dict[str, float]:
-    """p95 in ms of each hop "a->b", p95 of the whole way "end_to_end", and the share of frames that were lost.
+    """p95 in ms of each hop "a->b", p95 of the whole way "end_to_end", and the share of frames that are not complete.
 
     stamps: float arrays (frames,) in ms, NaN where a frame did not get. A hop counts the frames that have both stamps,
-    `end_to_end` those with a stamp at every stage of `order`; NaN where there is none. Percentiles interpolate
-    linearly. Raises ValueError "clock" for a hop that takes less than no time.
+    `end_to_end` the complete ones, with a stamp at every stage of `order`; NaN where there is none. Percentiles
+    interpolate linearly. Raises ValueError "clock" for a hop that takes less than no time.
     """
     ways = np.stack([np.asarray(stamps[stage], np.float64) for stage in order])  # (stages, frames)
     complete = ~np.isnan(ways).any(axis=0)

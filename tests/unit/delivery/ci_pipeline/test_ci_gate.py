@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from utils.delivery.ci_pipeline import Evidence, GatePolicy, compare_models, critical_losses, gate_power, quality_gate
+from utils.delivery.ci_pipeline import (
+    Evidence,
+    GatePolicy,
+    compare_models,
+    critical_losses,
+    drop_alarm,
+    gate_power,
+    quality_gate,
+)
 from utils.delivery.ci_pipeline.provenance import artefact_record, differences, environment, fingerprint
 
 POLICY = {"max_p": 0.05, "max_drop": 0.5, "max_latency_ratio": 1.25, "max_size_ratio": 1.0, "min_samples": 20}
@@ -71,6 +79,18 @@ def test_power_at_its_ends():
     for bad in ((0, 0.1, 0.2, 0.05), (5, 0.3, 0.2, 0.05), (5, 0.1, 0.2, 0.0)):
         with pytest.raises(ValueError):
             gate_power(*bad)
+
+
+def test_drop_alarm_at_its_ends():
+    assert drop_alarm(50, 0.0, 0) == 0 and drop_alarm(50, -0.01, 0) == 1  # models that never differ lose nothing
+    assert drop_alarm(10, 0.9, 1, 1) == 1 and drop_alarm(10, 1.0, 1, 1) == 0  # the whole is lost, and at the limit is allowed
+    assert drop_alarm(10, -1.0, 1, -1) == 0 and drop_alarm(10, -1.1, 1, -1) == 1
+    alarms = [drop_alarm(n, 0.01, 0.06) for n in (200, 500, 2000)]
+    assert alarms == sorted(alarms, reverse=True) and alarms[0] > 0.2 and alarms[-1] < 0.05
+    assert drop_alarm(200, 0.01, 0.06, 0.02) > drop_alarm(200, 0.01, 0.06) > drop_alarm(200, 0.02, 0.06)
+    for bad in ((0, 0.01, 0.2), (5, 0.01, 0.2, 0.3), (5, 0.01, 0.2, -0.3), (5, 0.01, 1.1), (5, 0.01, -0.1)):
+        with pytest.raises(ValueError, match="must"):
+            drop_alarm(*bad)
 
 
 def test_fingerprints_and_records(tmp_path):

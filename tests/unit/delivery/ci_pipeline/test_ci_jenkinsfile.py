@@ -2,8 +2,11 @@
 
 import random
 
+import numpy as np
 import pytest
 
+from autograder.exercises.ch39_jenkins_ci.jenkinsfiles import TRAPS, random_file
+from autograder.exercises.ch39_jenkins_ci.stage_tree import RIGHT
 from utils.delivery.ci_pipeline import lint, parse_jenkinsfile, stage_tree, statements, to_jenkinsfile, tokenize
 
 FULL = r'''
@@ -100,6 +103,72 @@ def test_a_comma_goes_on_in_the_next_line():
 def test_agent_none_ends_with_its_line():
     pipeline = parse_jenkinsfile("pipeline {\nagent none\nstages { stage('x') { agent any\n steps { echo 'x' } } }\n}")
     assert pipeline.agent == "none" and pipeline.stages[0].agent == "any" and pipeline.stages[0].name == "x"
+
+
+GAPS = ("\n", "\n\n\n   ", "\r\n", " // why {\n", "\n/* { */\n\t", "\n// }\n\n")
+
+
+def with_line_breaks(src, rng):
+    """The same file, with a line break before every `{` that is no text."""
+    for token in reversed(tokenize(src)):
+        if token.is_punct("{"):
+            src = src[:token.start] + rng.choice(GAPS) + src[token.start:]
+    return src
+
+
+def plain(found):
+    return [([t.text for t in s.head], None if s.body is None else plain(s.body)) for s in found]
+
+
+def assert_line_breaks_change_nothing(src, rng):
+    rewritten = with_line_breaks(src, rng)
+    assert rewritten.count("\n") > src.count("\n")
+    assert plain(statements(rewritten)) == plain(statements(src))
+    assert stage_tree(rewritten) == stage_tree(src) == RIGHT(src)  # RIGHT is another parser, which knows no lines
+    assert lint(parse_jenkinsfile(rewritten)) == lint(parse_jenkinsfile(src))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_block_may_open_on_a_later_line_in_random_files(seed):
+    src = random_file(np.random.default_rng(seed))
+    assert stage_tree(src)
+    assert_line_breaks_change_nothing(src, random.Random(seed))
+
+
+@pytest.mark.parametrize("src", [FULL, *TRAPS.values()], ids=["everything", *TRAPS])
+def test_a_block_may_open_on_a_later_line_in_every_trap(src):
+    for seed in range(5):
+        assert_line_breaks_change_nothing(src, random.Random(seed))
+
+
+def test_a_file_with_its_braces_below():
+    found = parse_jenkinsfile("pipeline\n{\nagent\n{ label 'gpu' }\nstages\n\n{\nstage('x')\n{\nagent none\nsteps\n{ echo 'x' }\n"
+                              "post\n{ always\n{ echo 'y' } }\n}\n}\n}")
+    stage, = found.stages
+    assert (found.agent, stage.name, stage.agent, stage.line) == ("label 'gpu'", "x", "none", 8)
+    assert stage.steps == "echo 'x'" and stage.post == {"always": "echo 'y'"}
+
+
+@pytest.mark.parametrize("head", ["agent none", "agent any // all", "failFast true", "sh 'x'", "'x'", "stages;", "agent { label 'x' }"])
+@pytest.mark.parametrize("gap", ["\n", "\n\n  "])
+def test_no_block_belongs_to_a_statement_that_ended_before_it(head, gap):
+    alone, = statements(head)
+    first, block = statements(f"{head}{gap}{{ echo 'y' }}")
+    assert plain([first]) == plain([alone])
+    assert plain([block]) == [([], [(["echo", "y"], None)])]
+
+
+@pytest.mark.parametrize("head", ["deleteDir()", "checkpoint"])
+def test_a_call_without_a_block_ends_with_its_line(head):
+    first, second = statements(f"{head}\n\nstage('x') {{ }}")
+    assert first.body is None and plain([first]) == plain(statements(head)) and (second.name, second.body) == ("stage", ())
+
+
+@pytest.mark.parametrize("agent", ["agent none", "agent any"])
+def test_stages_in_braces_below_an_agent_are_refused(agent):
+    found = parse_jenkinsfile(f"pipeline {{\n{agent}\n{{ stages {{ stage('x') {{ steps {{ echo 'x' }} }} }} }}\n}}")
+    assert f"agent {found.agent}" == agent and found.stages == ()
+    assert lint(found) == ["The pipeline has no stages block."]
 
 
 def test_always_fail_fast_is_an_option_of_the_whole():
