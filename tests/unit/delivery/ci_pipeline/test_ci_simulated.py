@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from autograder.exercises.ch39_jenkins_ci.run_tree import RIGHT, _settled
 from utils.delivery.ci_pipeline import (
     build_minutes,
     critical_path,
@@ -203,3 +204,14 @@ def test_flakes():
             flake_pass_rate(*bad)
     with pytest.raises(ValueError, match="between 0 and 1"):
         runs_to_see(0)
+
+
+def test_the_exercises_draws_leave_out_what_its_task_leaves_open():
+    """A skipped stage that would begin at the very instant at which failFast acts, also when nothing runs any more."""
+    fails = {"name": "a", "minutes": 5.0, "result": "FAILURE"}
+    waits = {"name": "b", "stages": [{"name": "x", "minutes": 5.0}, {"name": "y", "minutes": 1.0, "when": False}]}
+    open_case = {"name": "p", "parallel": [fails, waits], "failFast": True}
+    plain = {"name": "p", "parallel": [fails, {"name": "b", "stages": waits["stages"][:1]}], "failFast": True}
+    assert not _settled(open_case, RIGHT(open_case))
+    assert _settled(plain, RIGHT(plain))
+    assert _settled({**open_case, "failFast": False}, RIGHT({**open_case, "failFast": False}))
