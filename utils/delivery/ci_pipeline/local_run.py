@@ -133,16 +133,22 @@ class _Build:
         failed = threading.Event()
         inner = (*aborts, failed) if stage.get("failFast") else aborts
 
+        ended = threading.Semaphore(0)
+
         def branch(child: Mapping[str, Any]) -> None:
-            if self.run(child, inner) == "FAILURE":
-                failed.set()
+            try:
+                if self.run(child, inner) == "FAILURE":
+                    failed.set()
+            finally:
+                ended.release()
 
         threads = [threading.Thread(target=branch, args=(child,), daemon=True) for child in stage["parallel"]]
         self.threads += threads
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        # Not Thread.join: a KeyboardInterrupt in it marks a thread as ended that still runs (Python 3.11 and 3.12).
+        for _ in threads:
+            ended.acquire()
 
     def not_built(self, stage: Mapping[str, Any]) -> None:
         now = self.now()

@@ -126,6 +126,7 @@ class StreamPipeline:
         self.batch_sizes: list[int] = []
         self.inferences = 0
         self._stop = threading.Event()
+        self._ended = threading.Semaphore(0)  # released by each thread at its end
         self._error: BaseException | None = None
         self._start = 0.0
         self._used = False
@@ -141,9 +142,9 @@ class StreamPipeline:
         try:
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(PATIENCE_S)
+            # Not Thread.join: a KeyboardInterrupt in it marks a thread as ended that still runs (Python 3.11 and 3.12).
+            for _ in threads:
+                self._ended.acquire()
         finally:
             self._halt()
             for thread in threads:
@@ -161,6 +162,8 @@ class StreamPipeline:
         except BaseException as error:
             self._error = self._error or error
             self._halt()
+        finally:
+            self._ended.release()
 
     def _halt(self) -> None:
         self._stop.set()

@@ -98,15 +98,12 @@ def test_the_stop_button(clips, monkeypatch):
     """KeyboardInterrupt while the main thread waits: every thread ends, also one that waits for a full hand-over."""
     begun = threading.Event()
     pipeline = ds.StreamPipeline(clips, lambda frames: begun.set() or nothing(frames), batch_size=1, timeout_ms=1, slow_ms=(60_000, 0))
-    join = threading.Thread.join
 
-    def interrupted(thread, timeout=None):
-        if timeout is not None:
-            assert begun.wait(20)
-            raise KeyboardInterrupt
-        join(thread)
+    def interrupted():
+        assert begun.wait(20)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    monkeypatch.setattr(pipeline._ended, "acquire", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run()
 

@@ -1,5 +1,8 @@
 """The measurements of chapter 21: real ONNX models and threads; what is asserted are values, orders and counts."""
 
+import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +15,6 @@ from utils.serving.batching import (
     Batch,
     LiveBatcher,
     experiment,
-    export_pair,
     make_run,
     simulate_batcher,
     wide_mlp,
@@ -115,10 +117,19 @@ def test_levels_are_shares_of_what_one_at_a_time_manages():
     assert len(half) == 25 and len(whole) == 50 and np.allclose(half, 2 * whole[:25])
 
 
+ARENA = """
+import json, sys
+from utils.serving.batching import experiment, export_pair
+_, free = export_pair(experiment.small_cnn(), experiment.SAMPLE, 6, sys.argv[1])
+print(json.dumps(dict(experiment.arena_steps(free, large=256))))
+"""
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_memory_grows_with_a_large_batch_and_goes_back_on_request(tmp_path):
-    _, free = export_pair(experiment.small_cnn(), experiment.SAMPLE, 6, tmp_path)
-    steps = dict(experiment.arena_steps(free, large=256))
+    # In a process of its own: what earlier tests freed would be taken again, and nothing would grow.
+    done = subprocess.run([sys.executable, "-c", ARENA, str(tmp_path)], capture_output=True, text=True, check=True)
+    steps = json.loads(done.stdout)
     large, kept, shrunk = steps.values()
     # the first feature map alone has 256 x 16 x 48 x 48 float32 values, 36 MiB; the arena gives back whole regions, and
     # the region that holds the answer stays: by the addresses that may be the largest
