@@ -72,7 +72,7 @@ def build(chapters: Chapters = None,
           pictures: Annotated[bool, typer.Option("--pictures", help="Draw the static pictures anew.")] = False) -> None:
     """Turn the masters in solutions/ into the notebooks in course/."""
     from .notebooks import build as builder
-    from .notebooks import readme, start
+    from .notebooks import interview, readme, start
 
     found = find_chapters(chapters or ())
     if pictures:
@@ -84,6 +84,7 @@ def build(chapters: Chapters = None,
         stale = [c.stem for c in steps(found, "Comparing") if builder.is_stale(c)]
         stale = [f"course/{stem}" for stem in stale]
         stale += ["course/00_start_here"] if start.is_stale() else []
+        stale += ["course/99_mock_interview"] if interview.is_stale() else []
         stale += ["README.md's table of chapters"] if readme.is_stale() else []
         for name in stale:
             out.print(f"✗ {name} is stale: run `make notebooks`", highlight=False)
@@ -95,6 +96,7 @@ def build(chapters: Chapters = None,
         changed = builder.write_chapter(chapter)
         out.print(f"{'✓ built' if changed else '· unchanged'} {chapter.stem}", highlight=False)
     start.write()
+    interview.write()
     readme.write()
     if solved:
         from .notebooks.solved import write_solved
@@ -160,24 +162,73 @@ def lab(port: Annotated[int | None, typer.Option(help="The port; else the first 
 
 @app.command()
 @told
-def progress(as_json: Json = False) -> None:
-    """What you have solved so far."""
+def progress(as_json: Json = False,
+             export: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it all to a JSON file.")] = None,
+             import_file: Annotated[Path | None, typer.Option("--import", metavar="FILE", help="Add what an export "
+                                                              "holds, from another machine say.")] = None) -> None:
+    """What you have solved, how well you know each chapter, and what is due."""
+    from .drill.memory import load_memory
+    from .drill.transfer import export_progress, import_progress
     from .overview import overview
 
-    rows = overview()
+    if export is not None or import_file is not None:
+        for path, move, word in ((import_file, import_progress, "added from"), (export, export_progress, "written to")):
+            if path is not None:
+                counts = ", ".join(f"{n} {table}" for table, n in move(path).items())
+                out.print(f"✓ {counts} {word} {path}", highlight=False, soft_wrap=True, markup=False)
+        return
+    memory = load_memory()
+    rows = overview(memory)
     if as_json:
         print(json.dumps({r.chapter.number: r.as_dict() for r in rows}, indent=1, ensure_ascii=False))
         return
     table = Table(title="Your progress")
-    for name in ("chapter", "solved", "points", "attempts", "last"):
-        table.add_column(name, justify="left" if name == "chapter" else "right")
+    for name in ("chapter", "solved", "points", "mastery", "due", "last"):
+        table.add_column(name, justify="left" if name in ("chapter", "mastery") else "right")
     for row in rows:
         if row.exercises:
+            full = round(10 * row.mastery)
             table.add_row(f"{row.chapter.number} {row.chapter.short}", f"{row.solved} of {row.exercises}",
-                          f"{row.points:g} of {row.max_points:g}", str(row.attempts), row.last_at[:10])
+                          f"{row.points:g} of {row.max_points:g}", f"{'█' * full}{'░' * (10 - full)} {row.mastery:.0%}",
+                          str(row.due or ""), row.last_at[:10])
     out.print(table)
     solved, total = sum(r.solved for r in rows), sum(r.exercises for r in rows)
-    out.print(f"{solved} of {total} exercises solved.", highlight=False)
+    out.print(f"{solved} of {total} exercises solved. {memory.told()}", highlight=False)
+    out.print("Mastery: how many of a chapter's questions and exercises you would get right now.", highlight=False)
+
+
+@app.command()
+@told
+def drill(part: Annotated[list[str] | None, typer.Option(metavar="A…F", help="A part; may come again.")] = None,
+          chapter: Annotated[list[str] | None, typer.Option(metavar="NN", help="A chapter; may come again.")] = None,
+          difficulty: Annotated[int | None, typer.Option(min=1, max=3, help="1 easy, 3 hard.")] = None,
+          due: Annotated[bool, typer.Option("--due", help="Only what is due today.")] = False,
+          code: Annotated[bool, typer.Option("--code", help="Only coding questions.")] = False,
+          mock: Annotated[int | None, typer.Option(metavar="MINUTES", min=5, max=240, help="A mock interview, with a "
+                                                   "report.")] = None,
+          lang: Annotated[str, typer.Option(metavar="en|zh", help="The language of the questions.")] = "en",
+          seed: Annotated[int | None, typer.Option(help="The same numbers and order again.")] = None) -> None:
+    """Practise interview questions in the terminal. Without options a menu opens."""
+    import secrets
+
+    from .drill import deck
+
+    numbers = [c.number for c in find_chapters(chapter, written=False)] if chapter else []
+    kinds = (deck.CODE,) if code else deck.KINDS
+    items = deck.find_items(part or (), numbers, difficulty, kinds, lang)
+    if not items:
+        raise KeyError("no question fits all of these: take one option away")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise KeyError("the practice needs a terminal: run it in one, or use the Practise cell of a chapter's notebook")
+    from .drill.terminal import run_drill, run_menu, run_mock
+
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    if mock is not None:
+        run_mock(mock, items, seed=seed, language=lang)
+    elif part or chapter or difficulty or due or code:
+        run_drill(items, seed=seed, language=lang, due_only=due)
+    else:
+        run_menu(seed=seed, language=lang)
 
 
 @app.command()

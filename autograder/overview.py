@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from .chapters import CHAPTERS, Chapter
+from .drill.deck import chapter_items
+from .drill.memory import Memory, load_memory
 from .progress import standings
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One chapter: how many of its exercises are solved, and the best points so far."""
+    """One chapter: how many of its exercises are solved, the best points so far, how many of its cards (questions and
+    exercises) are due, and its mastery: the chance, over all its cards, to answer one right now, 0 to 1."""
 
     chapter: Chapter
     exercises: int
@@ -21,6 +24,8 @@ class Standing:
     max_points: float
     attempts: int
     last_at: str
+    due: int = 0
+    mastery: float = 0.0
 
     @property
     def share(self) -> float:
@@ -30,19 +35,22 @@ class Standing:
     def as_dict(self) -> dict[str, Any]:
         return {"title": self.chapter.short, "exercises": self.exercises, "solved": self.solved,
                 "points": self.points, "max_points": self.max_points, "attempts": self.attempts,
-                "last_at": self.last_at}
+                "last_at": self.last_at, "due": self.due, "mastery": round(self.mastery, 4)}
 
 
-def overview() -> list[Standing]:
+def overview(memory: Memory | None = None) -> list[Standing]:
     """All 54 chapters in order; those not yet written have 0 exercises. Raises ProgressError."""
-    tried = standings()
+    tried, memory = standings(), memory or load_memory()
+    due = set(memory.due())
     rows = []
     for number, chapter in CHAPTERS.items():
         mine = [s for key, s in tried.items() if key.startswith(f"{number}.")]
         count, points = size_of(chapter)
+        cards = [item.id for item in chapter_items(number)] if count else []
         rows.append(Standing(
             chapter, count, sum(s.solved for s in mine), sum(s.points for s in mine), points,
-            sum(s.attempts for s in mine), max((s.last_at for s in mine), default="")))
+            sum(s.attempts for s in mine), max((s.last_at for s in mine), default=""),
+            len(due.intersection(cards)), sum(map(memory.recall, cards)) / len(cards) if cards else 0.0))
     return rows
 
 

@@ -1,8 +1,10 @@
 """The learner's progress: one SQLite file in her data folder. Never needed for grading.
 
-Table `attempts`: one row a check. The folder is `AUTOGRADER_DATA`, or the user's data folder. Nothing
-leaves the machine. A corrupt file is kept aside, never deleted; a locked or read-only one costs the
-record of an attempt, not the check.
+Table `attempts`: one row a check of an exercise; `reviews`: one row an answer to a question; `mocks`: one row a mock
+interview. What is due and how well a chapter is known is computed from these rows (`drill.memory`), so there is
+nothing that could disagree with them. The folder is `AUTOGRADER_DATA`, or the user's data folder. Nothing leaves the
+machine. A corrupt file is kept aside, never deleted; a locked or read-only one costs the record of an attempt, not
+the check.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pathlib import Path
 from .judging import NOT_ATTEMPTED, RIGHT, Judgement
 
 APP = "model-deployment-course"
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY,
@@ -32,6 +34,27 @@ CREATE TABLE IF NOT EXISTS attempts (
     digest TEXT NOT NULL           -- of the answer's source: the same answer twice is one miss
 );
 CREATE INDEX IF NOT EXISTS attempts_by_exercise ON attempts (exercise, id);
+-- since version 2
+CREATE TABLE IF NOT EXISTS reviews (
+    id INTEGER PRIMARY KEY,
+    uid TEXT NOT NULL UNIQUE,      -- the same wherever the row is imported
+    question TEXT NOT NULL,        -- "26.integers"
+    at TEXT NOT NULL,              -- UTC, ISO 8601
+    rating INTEGER NOT NULL,       -- as fsrs has them: 1 again, 2 hard, 3 good, 4 easy
+    share REAL NOT NULL,           -- of the answer that was right, 0 to 1
+    seconds REAL NOT NULL,         -- from shown to answered
+    seed INTEGER NOT NULL,         -- of the numbers that were drawn
+    typed TEXT NOT NULL,           -- the answer: as typed, the choice, or the points of the rubric
+    mode TEXT NOT NULL             -- "drill", "mock", "notebook"
+);
+CREATE INDEX IF NOT EXISTS reviews_by_question ON reviews (question, at);
+CREATE TABLE IF NOT EXISTS mocks (
+    id INTEGER PRIMARY KEY,
+    uid TEXT NOT NULL UNIQUE,
+    started TEXT NOT NULL,         -- UTC, ISO 8601
+    ended TEXT,                    -- NULL: cut off, or still going on
+    interview TEXT NOT NULL        -- JSON: minutes, language, seed, and every answer so far
+);
 """
 
 
@@ -59,12 +82,14 @@ def open_progress() -> Iterator[sqlite3.Connection]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
+    except sqlite3.OperationalError as error:
+        raise ProgressError(_sentence(path, error)) from error
+    except sqlite3.DatabaseError:
+        try:
+            _keep_aside(path, _aside(path))
+            connection = _connect(path)
+        except (OSError, sqlite3.Error) as error:
             raise ProgressError(_sentence(path, error)) from error
-        aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-        _keep_aside(path, aside)
-        connection = _connect(path)
     except OSError as error:
         raise ProgressError(_sentence(path, error)) from error
     try:
@@ -72,6 +97,14 @@ def open_progress() -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.OperationalError as error:
         raise ProgressError(_sentence(path, error)) from error
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+            raise
+        connection.close()
+        aside = _aside(path)
+        _keep_aside(path, aside)
+        raise ProgressError(f"{path} was damaged ({error}); it is kept as {aside.name}, and a new file is begun: do "
+                            "that again") from error
     finally:
         connection.close()
 
@@ -91,6 +124,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
 
 
 def _keep_aside(path: Path, aside: Path) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from .chapters import CHAPTERS, PARTS, Chapter
+from .drill.memory import load_memory
 from .overview import Standing, overview, size_of
 from .progress import ProgressError
 
@@ -26,6 +27,8 @@ color:inherit;text-decoration:none;overflow-wrap:anywhere}
 .agm .agm-n{display:block;font:600 12px var(--jp-code-font-family,monospace);color:var(--soft);margin-bottom:2px}
 .agm .agm-soon{color:var(--soft);border-style:dashed;background:none}
 .agm .agm-done{border-color:var(--done)}.agm .agm-done .agm-n{color:var(--done)}
+.agm .agm-known{position:absolute;left:0;bottom:4px;height:3px;background:repeating-linear-gradient(90deg,var(--done)
+0 3px,transparent 3px 5px)}.agm .agm-due{float:right;color:var(--soft)}
 .agm .agm-bar{position:absolute;left:0;bottom:0;height:4px;border-radius:0 0 0 5px;background:var(--fill)}
 .agm .agm-note{color:var(--soft);margin:8px 0}
 .agm ul{margin:4px 0;padding-left:18px}.agm li{margin:4px 0}
@@ -45,12 +48,13 @@ class Shown:
 def chapter_map() -> Shown:
     """The six parts as tiles: what is ready, what is coming, how much of it is solved."""
     try:
-        rows, note = overview(), ""
+        memory = load_memory()
+        rows, note, told = overview(memory), "", f" · {memory.told()}" if memory.answered else ""
     except ProgressError as error:
-        rows, note = _without_progress(), f"Your progress cannot be read: {error}."
+        rows, note, told = _without_progress(), f"Your progress cannot be read: {error}.", ""
     solved, total = sum(r.solved for r in rows), sum(r.exercises for r in rows)
     ready = sum(r.exercises > 0 for r in rows)
-    head = note or f"{solved} of {total} exercises solved · {ready} of {len(CHAPTERS)} chapters ready"
+    head = note or f"{solved} of {total} exercises solved · {ready} of {len(CHAPTERS)} chapters ready{told}"
     parts = []
     for part, title in PARTS.items():
         tiles = "".join(_tile(row) for row in rows if row.chapter.part == part)
@@ -71,10 +75,14 @@ def _tile(row: Standing) -> str:
         return (f'<div class="agm-tile agm-soon" title="{html.escape(chapter.title, quote=True)}">'
                 f'<span class="agm-n">{chapter.number} coming</span>{body}</div>')
     done = row.solved == row.exercises
-    label = f"{chapter.number} {chapter.title}: {row.solved} of {row.exercises} exercises solved"
+    label = (f"{chapter.number} {chapter.title}: {row.solved} of {row.exercises} exercises solved, "
+             f"mastery {row.mastery:.0%}, {row.due} due")
+    due = f'<span class="agm-due">{row.due} due</span>' if row.due else ""
     return (f'<a class="agm-tile{" agm-done" if done else ""}" href="{chapter.stem}/{chapter.stem}.ipynb" '
             f'title="{html.escape(label, quote=True)}" aria-label="{html.escape(label, quote=True)}">'
-            f'<span class="agm-n">{chapter.number}{" ✓" if done else f" {row.solved}/{row.exercises}"}</span>{body}'
+            f'<span class="agm-n">{chapter.number}{" ✓" if done else f" {row.solved}/{row.exercises}"}{due}</span>'
+            f'{body}'
+            f'<span class="agm-known" style="width:{100 * row.mastery:.0f}%"></span>'
             f'<span class="agm-bar" style="width:{100 * row.share:.0f}%"></span></a>')
 
 

@@ -305,8 +305,8 @@ def finer_format(x: float) -> str:
     ### BEGIN SOLUTION
     with np.errstate(over="ignore"):
         fp16 = float(np.float16(x))
-    word = bf16_round(np.array([x], np.float32).view(np.uint32)).astype(np.uint32)
-    bf16 = float((word << 16).view(np.float32)[0])
+    word = np.array([x], np.float32).view(np.uint32)
+    bf16 = float(((word + 0x7FFF + (word >> 16 & 1)) >> 16 << 16).view(np.float32)[0])
     error16, errorbf = abs(fp16 - x), abs(bf16 - x)
     if error16 == errorbf:
         return "tie"

@@ -9,13 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-PREFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
-            "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -29,9 +26,15 @@ class Drawn:
     rtol: float
     atol: float
     traps: tuple[tuple[float, str], ...] = ()
+    shown_unit: str = ""
+    hexadecimal: bool = False
 
     def accepts(self, number: float) -> bool:
-        return math.isfinite(number) and abs(number - self.answer) <= self.atol + self.rtol * abs(self.answer)
+        if not math.isfinite(number):
+            return False
+        whole = float(number).is_integer() and float(self.answer).is_integer()
+        exact = 0.0 if whole else 1e-9 * abs(self.answer)  # 0.1 + 0.2 is 0.3 to a candidate
+        return abs(number - self.answer) <= max(self.atol + self.rtol * abs(self.answer), exact)
 
     def trap(self, number: float) -> str:
         """The message of the known mistake that gives `number`, or ""."""
@@ -49,6 +52,7 @@ class Numeric:
     number in `unit`. The tolerance is rtol * abs(answer) + atol; both 0 means exact.
     traps: (function of the values giving a wrong number, message that names the mistake).
     hexadecimal: the answer is a word, read and shown as 0x….
+    words: {drawn English word, or unit: what is shown in its place}, for another language.
     """
 
     id: str
@@ -62,16 +66,18 @@ class Numeric:
     atol: float = 0.0
     traps: Sequence[tuple[Callable[[Mapping[str, Any]], float], str]] = ()
     hexadecimal: bool = False
-    text_zh: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def drawn(self, seed: int) -> Drawn:
         """The question with the numbers of `seed`."""
         values = dict(self.draw(np.random.default_rng(seed)))
         right = float(self.answer(values))
-        told = {**values, "answer": f"0x{int(right):04X}" if self.hexadecimal else told_number(right)}
-        traps = tuple((float(wrong(values)), message.format(**told)) for wrong, message in self.traps)
-        return Drawn(self.text.format(**values), right, self.unit, self.explain.format(**told),
-                     self.rtol, self.atol, tuple(t for t in traps if t[0] != right))
+        shown = {k: self.words.get(v, v) if isinstance(v, str) else _tidy(v) for k, v in values.items()}
+        told = {**shown, "answer": f"0x{int(right):04X}" if self.hexadecimal else told_number(right)}
+        traps = tuple((float(wrong(values)), _filled(message, told)) for wrong, message in self.traps)
+        traps = tuple(t for t in traps if not math.isclose(t[0], right, rel_tol=1e-9))
+        return Drawn(_filled(self.text, shown), right, self.unit, _filled(self.explain, told), self.rtol, self.atol,
+                     traps, self.words.get(self.unit, self.unit), self.hexadecimal)
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,6 @@ class Choice:
     right: str
     wrong: Sequence[tuple[str, str]]
     why: str
-    text_zh: str = ""
 
     def options(self, seed: int) -> list[tuple[str, bool, str]]:
         """(text, whether it is right, what to tell) in the order of `seed`."""
@@ -101,65 +106,24 @@ class Open:
     text: str
     rubric: Sequence[str]
     answer: str
-    text_zh: str = ""
 
 
 Question = Numeric | Choice | Open
 
-_NUMBER = re.compile(
-    r"[+-]?(0[xX][0-9a-fA-F]+|[\d.,]+(?:[eE][+-]?\d+)?)"  # a number
-    r"(?:\s*(\^|\*\*|/)\s*([+-]?[\d.]+))?"  # to a power, or over another
-    r"\s*(.*)$"  # a unit
-)
+_NEGATIVE = re.compile(r"([−+·×*/-] )-(\d[\d.,]*(?:e[+-]?\d+)?)")
+
+
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    """The template with its values; a negative number behind a sign stands in brackets: "0.6 − (−1.87)"."""
+    return _NEGATIVE.sub(r"\1(−\2)", template.format(**values))
+
+
+def _tidy(value: Any) -> Any:
+    """A whole float as the integer that it is: "8 TOPS", not "8.0 TOPS"."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return int(value) if whole else value
 
 
 def told_number(number: float) -> str:
     """A number for an explanation: whole ones in full, others with six digits."""
     return f"{number:.0f}" if float(number).is_integer() and abs(number) < 1e15 else f"{number:.6g}"
-
-
-def read_number(text: str, unit: str = "", hexadecimal: bool = False) -> float:
-    """Read what a candidate typed: `63.5`, `6.35e10`, `1/8`, `2^16`, `0x3F80`, `1,024`, `12 %`; a
-    trailing unit with a metric or binary prefix (`63.5 GB/s` where the unit is `B/s`) is understood.
-
-    With `hexadecimal` the digits are read as a word, with or without 0x.
-    Raises ValueError with a sentence for what is no number, or has another unit.
-    """
-    if hexadecimal:
-        try:
-            return float(int(text.strip().replace("_", ""), 16))
-        except (ValueError, OverflowError) as error:
-            raise ValueError(f"{text[:40]!r} is not a word in hexadecimal: type something like 0x3F80") from error
-    told = text.strip().replace("−", "-").replace("×", "*").replace(" ", " ")
-    match = _NUMBER.match(told)
-    if not match or len(told) > 100:
-        raise ValueError(f"{text[:40]!r} is not a number: type something like 63.5, 1/8, 2^16 or 6.35e10")
-    sign = -1.0 if told.startswith("-") else 1.0
-    try:
-        number = float(int(match[1], 16)) if match[1][:2].lower() == "0x" else float(match[1].replace(",", ""))
-        if match[2]:
-            other = float(match[3])
-            number = number / other if match[2] == "/" else number**other
-    except (ValueError, OverflowError, ZeroDivisionError) as error:
-        raise ValueError(f"{text[:40]!r} is not a number that can be computed") from error
-    return sign * number * _unit_factor(match[4].strip(), unit, text)
-
-
-def _unit_factor(given: str, unit: str, text: str) -> float:
-    if not given or given == unit:
-        return 1.0
-    wanted_factor, wanted_base = _split_unit(unit)
-    factor, base = _split_unit(given)
-    if base != wanted_base:
-        raise ValueError(f"{given[:20]!r} is another unit: the answer is asked in {unit or 'a plain number'}")
-    return factor / wanted_factor
-
-
-def _split_unit(unit: str) -> tuple[float, str]:
-    bases = ("FLOP/s", "FLOPs", "FLOP", "B/s", "bit/s", "token/s", "tokens/s", "B", "bit", "s", "W", "J", "Hz")
-    for base in bases:
-        if unit == base:
-            return 1.0, base
-        if unit.endswith(base) and unit[: -len(base)] in PREFIXES:
-            return PREFIXES[unit[: -len(base)]], base
-    return 1.0, unit

@@ -1,140 +1,85 @@
-"""The "Practise" widget at the end of a chapter: its drill questions, one at a time."""
+"""The "Practise" widget at the end of a chapter: its drill questions, one at a time, remembered like any other."""
 
 from __future__ import annotations
 
 import html
-import re
 from typing import Any
 
-from .question import Choice, Numeric, Open, read_number
-from .questions import chapter_questions
+from .answers import Verdict
+from .deck import CODE, NUMERIC, Item, chapter_items
+from .panel import Panel, page
+from .round import Round
 
-_GOOD, _BAD = "#00785a", "#c14f00"
 
-
-def practise(number: str, seed: int = 1) -> Any:
-    """A quiz over the chapter's questions (an ipywidgets VBox). `seed` fixes the first numbers drawn."""
-    return Quiz(chapter_questions(number), seed).view
+def practise(number: str, seed: int = 1, language: str = "en") -> Any:
+    """A quiz over the chapter's questions (an ipywidgets VBox). `seed` fixes the first numbers drawn; language "zh"
+    asks in Chinese. KeyError for an unknown chapter."""
+    return Quiz([item for item in chapter_items(number, language) if item.kind != CODE], seed, language).view
 
 
 class Quiz:
-    """State and view of one round. Works from the keyboard: Tab to move, Enter to answer."""
+    """State and view of a round in a notebook. Works from the keyboard: Tab to move, Enter to answer."""
 
-    def __init__(self, questions: list, seed: int = 1) -> None:
+    def __init__(self, items: list[Item], seed: int = 1, language: str = "en") -> None:
         import ipywidgets as widgets
 
-        self.questions, self.seed, self.at = questions, seed, 0
-        self.right: dict[int, bool] = {}
-        self.title, self.text, self.reply = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.body = widgets.VBox()
-        self.next = widgets.Button(description="Next question", tooltip="go on to the next question")
-        self.again = widgets.Button(description="Other numbers", tooltip="ask the same with other numbers")
-        self.next.on_click(lambda _: self.go(self.at + 1))
-        self.again.on_click(lambda _: self.redraw())
-        self.view = widgets.VBox([self.title, self.text, self.body, self.reply,
-                                  widgets.HBox([self.next, self.again])])
+        self.items, self.language = items, language
+        self.panel = Panel(self._answered, language)
+        self.title, self.note = widgets.HTML(), widgets.HTML()
+        say = self.panel.say
+        self.next = widgets.Button(description=say("Next question"))
+        self.again = widgets.Button(description=say("Other numbers"))
+        self.next.on_click(lambda _: self.go_on())
+        self.again.on_click(lambda _: self.other_numbers())
+        buttons = widgets.HBox([self.next, self.again])
+        self.view = widgets.VBox([self.title, self.panel.view, self.note, buttons])
         self.view.layout.max_width = "900px"
-        self.go(0)
+        self._begin(seed)
 
-    @property
-    def question(self) -> Any:
-        return self.questions[self.at]
+    def _begin(self, seed: int) -> None:
+        self.round = Round(self.items, seed, "notebook", self.language)
+        self._show()
 
-    def go(self, at: int) -> None:
-        self.at = at % len(self.questions)
-        self.show()
+    def go_on(self) -> None:
+        """The next question; after the last one the round begins anew with other numbers."""
+        if self.round.current is None:
+            self._begin(self.round.seed)
+        else:
+            self.round.next()
+            self._show()
 
-    def redraw(self) -> None:
-        self.seed += 1
-        self.show()
+    def other_numbers(self) -> None:
+        """The same question with other numbers."""
+        self.round.other_numbers()
+        self._show()
 
-    def show(self) -> None:
-        question, dots = self.question, "●" * self.question.difficulty + "○" * (3 - self.question.difficulty)
-        done = sum(self.right.values())
-        self.title.value = (f"<b>Question {self.at + 1} of {len(self.questions)}</b> &nbsp; difficulty {dots}"
-                            f" &nbsp; {done} right so far")
-        self.reply.value = ""
-        self.again.layout.display = "" if isinstance(question, Numeric) else "none"
-        {Numeric: self._show_numeric, Choice: self._show_choice, Open: self._show_open}[type(question)]()
+    def _show(self) -> None:
+        asked, say = self.round.current, self.panel.say
+        self.note.value = ""
+        self.next.description = say("Next question" if asked else "Start again")
+        self.again.layout.display = "" if asked and asked.kind == NUMERIC else "none"
+        if asked is None:
+            self.title.value = ""
+            self.panel.clear(say("This was the last one: {right} of {all} right.", right=self.round.right,
+                                 all=len(self.round.answered)))
+            return
+        self._title()
+        self.panel.show(asked)
 
-    def _show_numeric(self) -> None:
-        import ipywidgets as widgets
+    def _title(self) -> None:
+        say, item = self.panel.say, self.round.current.item
+        dots = "●" * item.difficulty + "○" * (3 - item.difficulty)
+        parts = [f"<b>{say(item.kind)}</b>", say("difficulty {dots}", dots=dots),
+                 say("{right} right so far", right=self.round.right), say("{left} to go", left=self.round.left)]
+        self.title.value = page(" &nbsp;·&nbsp; ".join(parts))
 
-        drawn = self.question.drawn(self.seed)
-        self.text.value = f"<p>{told(drawn.text)}</p>"
-        unit = drawn.unit or ("0x…" if self.question.hexadecimal else "a number")
-        box = widgets.Text(placeholder=unit, description="Answer", continuous_update=False)
-        box.layout.width = "320px"
-        send = widgets.Button(description="Check", button_style="primary")
-
-        def answer(_: Any = None) -> None:
-            if box.value.strip():
-                self.answer_number(drawn, box.value)
-
-        box.observe(answer, "value")
-        send.on_click(answer)
-        self.body.children = [widgets.HBox([box, widgets.Label(drawn.unit), send])]
-
-    def answer_number(self, drawn: Any, typed: str) -> bool:
-        """Judge what was typed and say what came of it."""
-        try:
-            number = read_number(typed, drawn.unit, self.question.hexadecimal)
-        except ValueError as error:
-            self._tell(False, "", str(error))
-            return False
-        good = drawn.accepts(number)
-        self.right[self.at] = good
-        self._tell(good, "Right." if good else "Not right.",
-                   drawn.explanation if good else (drawn.trap(number) or drawn.explanation))
-        return good
-
-    def _show_choice(self) -> None:
-        import ipywidgets as widgets
-
-        self.text.value = f"<p>{told(self.question.text)}</p>"
-        buttons = []
-        for text, good, why in self.question.options(self.seed):
-            button = widgets.Button(description=text, tooltip=text)
-            button.layout.width, button.layout.height = "auto", "auto"
-            button.style.text_align = "left"
-            button.on_click(lambda _, g=good, w=why: self.answer_choice(g, w))
-            buttons.append(button)
-        self.body.children = buttons
-
-    def answer_choice(self, good: bool, why: str) -> None:
-        self.right[self.at] = good
-        self._tell(good, "Right." if good else "Not this one.", why)
-
-    def _show_open(self) -> None:
-        import ipywidgets as widgets
-
-        self.text.value = f"<p>{told(self.question.text)}</p>"
-        own = widgets.Textarea(placeholder="Say it in your own words first.", rows=4)
-        own.layout.width = "100%"
-        show = widgets.Button(description="Show the rubric")
-        boxes = [widgets.Checkbox(description=point, indent=False) for point in self.question.rubric]
-        for box in boxes:
-            box.layout.width = "100%"
-            box.observe(lambda _: self._count(boxes), "value")
-
-        def reveal(_: Any) -> None:
-            self.body.children = [own, *boxes]
-            self._count(boxes)
-
-        show.on_click(reveal)
-        self.body.children = [own, show]
-
-    def _count(self, boxes: list) -> None:
-        named = sum(box.value for box in boxes)
-        self.right[self.at] = named == len(boxes)
-        self._tell(named == len(boxes), f"{named} of {len(boxes)} points named.", self.question.answer)
-
-    def _tell(self, good: bool, head: str, text: str) -> None:
-        sign, colour = ("✓", _GOOD) if good else ("✗", _BAD)
-        self.reply.value = (f'<div role="status" style="border-left:4px solid {colour};padding:4px 10px;'
-                            f'margin:6px 0;line-height:1.5"><b>{sign} {html.escape(head)}</b> {told(text)}</div>')
-
-
-def told(text: str) -> str:
-    """Escaped text in which `code` is set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    def _answered(self, verdict: Verdict, typed: str) -> None:
+        before = self.round.left
+        self.round.submit(verdict, typed)
+        self._title()
+        lines = [html.escape(self.round.notice)] if self.round.notice else []
+        if self.round.left > before:
+            numeric = self.round.current.kind == NUMERIC
+            lines.append(self.panel.say("It comes back in a moment with other numbers." if numeric
+                                        else "It comes back in a moment."))
+        self.note.value = page(f'<span class="agq-soft">{" ".join(lines)}</span>') if lines else ""

@@ -10,13 +10,12 @@ BEGIN, END = "<!-- chapters -->", "<!-- /chapters -->"
 
 
 def table() -> str:
-    """Part, chapters that are ready (with links), chapters that are coming."""
-    lines = ["| part | ready | coming |", "|---|---|---|"]
+    """Part, and its chapters that are written, with links."""
+    lines = ["| part | chapters |", "|---|---|"]
     for part, title in PARTS.items():
-        mine = [c for c in CHAPTERS.values() if c.part == part]
-        ready = " · ".join(f"[{c.number} {c.short}](course/{c.stem}/{c.stem}.ipynb)" for c in mine if c.master.exists())
-        coming = " · ".join(f"{c.number} {c.short}" for c in mine if not c.master.exists())
-        lines.append(f"| **{part}** {title} | {ready} | {coming} |")
+        mine = [c for c in CHAPTERS.values() if c.part == part and c.master.exists()]
+        chapters = " · ".join(f"[{c.number} {c.short}](course/{c.stem}/{c.stem}.ipynb)" for c in mine)
+        lines.append(f"| **{part}** {title} | {chapters} |")
     return "\n".join(lines)
 
 

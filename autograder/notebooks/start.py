@@ -59,7 +59,8 @@ def _title() -> str:
             "Each chapter answers one interview question. You read, turn the knobs of a figure, write a few "
             "functions, and the check below each one tells you which mistake it is.\n\n"
             "Run the next cell (Shift+Enter): it draws the map of the course with your progress. "
-            "A filled bar is the share of exercises that you have solved. Grey chapters are still being written.")
+            "A filled bar is the share of exercises that you have solved. The dotted line above it is mastery: how "
+            "many of the chapter's questions and exercises you would get right now. Both grow as you practise.")
 
 
 def _paths() -> str:
@@ -87,6 +88,9 @@ def _how() -> str:
 5. **Measure it** runs an experiment on your machine.
 6. **What the source says** settles each claim of the interview document: holds, depends, dated or wrong.
 7. **Explain it** and **Practise** are for saying it out loud.
+
+[The mock interview](99_mock_interview.ipynb) asks across all chapters against the clock.
+`autograder drill` in a terminal does the same, and brings back what is due.
 
 Your progress is kept in a small file on this machine and goes nowhere else.
 `autograder reset 26.bf16_round` in a terminal puts one exercise back; `autograder doctor` says what this machine

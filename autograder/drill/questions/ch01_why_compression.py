@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from utils.compression.feasibility.necessity import decode_ceiling_tokens_s, dram_power_w
-from utils.compression.feasibility.tolerance import accuracy_standard_error
-
 from ..question import Choice, Numeric, Open
 
 
@@ -17,15 +14,19 @@ def _draw_ceiling(rng):
 
 
 def _ceiling(v, bits=None):
+    from utils.compression.feasibility.necessity import decode_ceiling_tokens_s  # here: it brings torch in
+
     return decode_ceiling_tokens_s(v["billions"] * 1e9, v["bits"] if bits is None else bits, v["gb_s"])
 
 
 def _draw_watts(rng):
-    return {"millions": int(rng.choice([5, 25, 60, 140, 500, 1000])), "bits": int(rng.choice([2, 4, 8])),
+    return {"millions": int(rng.choice([5, 25, 60, 140, 500, 900])), "bits": int(rng.choice([2, 4, 8])),
             "hz": int(rng.choice([10, 20, 30, 60])), "pj": int(rng.choice([160, 320, 640]))}
 
 
 def _watts(v):
+    from utils.compression.feasibility.necessity import dram_power_w
+
     return dram_power_w(v["millions"] * 1e6, v["bits"], v["hz"], v["pj"])
 
 
@@ -34,6 +35,8 @@ def _draw_error(rng):
 
 
 def _error(v):
+    from utils.compression.feasibility.tolerance import accuracy_standard_error
+
     return 100 * accuracy_standard_error(v["acc"] / 100, v["n"])
 
 

@@ -7,7 +7,7 @@ from ..question import Choice, Numeric, Open
 
 def _draw_peak(rng):
     cores, ghz = int(rng.integers(2, 129)), int(rng.integers(12, 50)) / 10
-    bits, units = (128, 256, 512)[int(rng.integers(3))], int(rng.integers(1, 5))
+    bits, units = (128, 256, 512)[int(rng.integers(3))], int(rng.integers(2, 5))
     return {"cores": cores, "ghz": ghz, "bits": bits, "units": units, "lanes": bits // 32}
 
 

@@ -10,11 +10,12 @@ _BYTES = {"FP32": 4, "BF16": 2, "FP16": 2, "INT8": 1, "FP8": 1}
 
 
 def _draw_model(rng):
-    return {"billions": int(rng.integers(1, 71)), "dtype": str(rng.choice(list(_BYTES)))}
+    billions, dtype = int(rng.integers(1, 71)), str(rng.choice(list(_BYTES)))
+    return {"billions": billions, "dtype": dtype, "size": _BYTES[dtype]}
 
 
 def _weight_bytes(v):
-    return v["billions"] * 1e9 * _BYTES[v["dtype"]]
+    return v["billions"] * 1e9 * v["size"]
 
 
 def _gb(v):
@@ -47,8 +48,9 @@ def _fp16(v, bias=15, hidden=1.0):
 
 
 def _draw_groups(rng):
-    return {"b": int(rng.choice([2, 3, 4, 8])), "g": int(rng.choice([16, 32, 64, 128])),
-            "zero": str(rng.choice(["no zero point", "a zero point of as many bits as a weight"]))}
+    v = {"b": int(rng.choice([2, 3, 4, 8])), "g": int(rng.choice([16, 32, 64, 128])),
+         "zero": str(rng.choice(["no zero point", "a zero point of as many bits as a weight"]))}
+    return v | {"stored": f"16 + {v['b']}" if v["zero"].startswith("a") else "16"}
 
 
 def _bits(v):
@@ -58,12 +60,12 @@ def _bits(v):
 QUESTIONS = [
     Numeric(
         "03.weight_gb", 1, "A model has {billions} billion parameters in {dtype}. How many GB (1e9 bytes) do the weights take?",
-        _draw_model, _gb, "{billions}e9 parameters times the bytes of one {dtype} number: {answer} GB.", unit="GB", rtol=0.01,
+        _draw_model, _gb, "{billions}e9 parameters × {size} B = {answer} GB.", unit="GB", rtol=0.01,
         traps=((_gib, "That is in GiB (2^30 bytes). The question asks for 1e9 bytes."),
                (lambda v: 8 * _gb(v), "Those are gigabits. A byte has 8 bits."))),
     Numeric(
         "03.weight_gib", 1, "A model has {billions} billion parameters in {dtype}. How many GiB (2^30 bytes) do the weights take?",
-        _draw_model, _gib, "Bytes over 1,073,741,824: {answer} GiB. That is 7 % less than the number of GB.", unit="GiB", rtol=0.01,
+        _draw_model, _gib, "{billions}e9 × {size} B over 1,073,741,824 B: {answer} GiB. That is 7 % less than the number of GB.", unit="GiB", rtol=0.01,
         traps=((_gb, "That is in GB (1e9 bytes). A GiB is 7 % larger."),)),
     Numeric(
         "03.int8_sqnr", 2, "A tensor has the largest absolute value {peak} and the RMS {rms}. Which SQNR in dB do you expect from "
@@ -75,10 +77,13 @@ QUESTIONS = [
         traps=((lambda v: 52.87 - 10 * math.log10(v["peak"] / v["rms"]), "Peak and RMS are amplitudes: 20·log10 of their ratio."),
                (lambda v: 52.87 + 20 * math.log10(v["peak"] / v["rms"]), "A larger peak makes every step wider. It has to lower the "
                 "SQNR."),
-               (lambda v: 52.87, "That is the value for a constant tensor. The crest factor comes off."))),
+               (lambda v: 52.87, "The crest factor is missing: 52.87 dB is what errors spread evenly would leave if peak and RMS were "
+                "equal. Subtract 20·log10 of peak over RMS."))),
     Numeric(
         "03.fp16_word", 2, "Which number is the FP16 word {word}? Its bits: {bits}.", _draw_word, _fp16,
-        "The exponent field is {exponent}, minus 15. The mantissa field is {mantissa} of 1024, with a hidden one in front: {answer}.",
+        "The exponent field stands for 2^({exponent} − 15), the mantissa field for 1 + {mantissa}/1024 with the hidden one, and the sign "
+        "bit is {sign}: {answer}.",
+        rtol=1e-3,
         traps=((lambda v: _fp16(v, hidden=0.0), "The hidden one is missing in front of the mantissa."),
                (lambda v: _fp16(v, bias=16), "The bias of FP16 is 15."),
                (lambda v: _fp16(v, bias=127), "127 is the bias of FP32 and BF16. With 5 exponent bits it is 15."),
@@ -86,7 +91,7 @@ QUESTIONS = [
     Numeric(
         "03.bits_per_weight", 3, "Weights have {b} bits. Each group of {g} weights stores an FP16 scale and {zero}. How many bits does "
         "a weight take on average?",
-        _draw_groups, _bits, "{b} bits, plus what the group stores, divided by {g}: {answer} bits.", unit="bit", atol=0.01,
+        _draw_groups, _bits, "{b} bits, plus what the group stores, shared by {g}: {b} + ({stored}) / {g} = {answer} bits.", unit="bit", atol=0.01,
         traps=((lambda v: v["b"], "The scale is shared by the group, but it is not free."),
                (lambda v: v["b"] + 16 / v["g"] + (0 if v["zero"].startswith("a") else v["b"] / v["g"]),
                 "Read again what a group stores beside the scale."),
@@ -101,7 +106,7 @@ QUESTIONS = [
     Choice(
         "03.worst_tensor", 2, "Which tensor suffers most from INT8 with one scale for the tensor?",
         "One with a few values far outside the rest",
-        (("Uniform values", "Their crest factor is only 4.8 dB. INT8 reaches 48 dB there, its best case but one."),
+        (("Uniform values", "Their crest factor is only 4.8 dB. With it INT8 reaches 48 dB."),
          ("Gaussian values with a large variance", "The scale follows the variance. The SQNR stays at about 40 dB for 200,000 values."),
          ("A constant", "The constant gets the code 127 or −127, and nothing is lost.")),
         "The scale follows the largest value, so a few outliers stretch the step for all the others."),

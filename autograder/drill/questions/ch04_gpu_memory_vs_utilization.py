@@ -39,7 +39,9 @@ _SIZES = (0.5, 0.75, 1, 3, 5, 6, 8, 9, 11, 13, 15, 24, 33)
 
 def _draw_requests(rng):
     a, b, c = (float(s) for s in rng.choice(_SIZES, 3))
-    return {"a": a, "b": b, "c": c, **{f"t{i}": f"{s:g}" for i, s in enumerate((a, b, c))}}
+    v = {"a": a, "b": b, "c": c, **{f"t{i}": f"{s:g}" for i, s in enumerate((a, b, c))}}
+    after = _reserved_mib(v)
+    return v | {"grown": " + ".join(f"{now - before:.0f}" for before, now in zip([0, *after], after))}
 
 
 def _sizes(v):
@@ -47,10 +49,9 @@ def _sizes(v):
 
 
 def _reserved_mib(v):
-    allocator = CachingAllocator()
-    for _ in replay([("malloc", i, size) for i, size in enumerate(_sizes(v))], allocator):
-        pass
-    return allocator.reserved / MIB
+    """What is reserved after each of the tensors."""
+    steps = [("malloc", i, size) for i, size in enumerate(_sizes(v))]
+    return [allocator.reserved / MIB for allocator in replay(steps, CachingAllocator())]
 
 
 QUESTIONS = [
@@ -71,9 +72,9 @@ QUESTIONS = [
             (lambda v: 100 * v["k"] / v["n"], "That is the share while the kernel runs. Average over the window."))),
     Numeric(
         "04.reserved", 2, "PyTorch has reserved nothing yet. Then tensors of {t0}, {t1} and {t2} MiB are allocated, in this order. How many MiB are reserved?",
-        _draw_requests, _reserved_mib,
+        _draw_requests, lambda v: _reserved_mib(v)[-1],
         "Up to 1 MiB: segments of 2 MiB. Below 10 MiB: segments of 20 MiB. From 10 MiB on: the size, rounded up to 2 MiB. What fits into the free rest of a "
-        "segment of its pool takes no new one. Together {answer} MiB.", traps=(
+        "segment of its pool takes no new one. Tensor by tensor: {grown} = {answer} MiB.", unit="MiB", traps=(
             (lambda v: v["a"] + v["b"] + v["c"], "Those are the allocated bytes. The allocator takes whole segments."),
             (lambda v: sum(segment_size(size) for size in _sizes(v)) / MIB, "A later tensor may fit into what is left of an earlier segment of its pool."),
             (lambda v: sum(-(-size // (2 * MIB)) * 2 for size in _sizes(v)), "Between 1 and 10 MiB a segment has 20 MiB, and several tensors share it."))),

@@ -17,12 +17,15 @@ def _mib(v, unit=2**20):
     return v["n"] * v["c"] * v["side"] ** 2 * v["size"] / unit
 
 
+_SPLIT = {1: (4, 12), 2: (2, 14), 3: (0, 16)}  # bytes a parameter that a stage keeps whole, and that it divides
+
+
 def _draw_zero(rng):
     stage = int(rng.integers(1, 4))
     shared = {1: "optimizer states and master weights", 2: "optimizer states, master weights and gradients",
               3: "optimizer states, master weights, gradients and weights"}[stage]
     return {"billions": float(rng.choice([1.5, 3, 7.5, 13, 34])), "gpus": int(rng.choice([8, 16, 32, 64])),
-            "stage": stage, "shared": shared}
+            "stage": stage, "shared": shared, **dict(zip(("kept", "divided"), _SPLIT[stage]))}
 
 
 def _zero(v, stage=None):
@@ -37,7 +40,7 @@ def _zero_without_master(v):
 def _draw_transformer(rng):
     h, a = ((1024, 16), (2048, 32), (4096, 32), (5120, 40))[int(rng.integers(4))]
     flash = bool(rng.integers(2))
-    return {"s": int(rng.choice([1024, 2048, 4096])), "b": int(rng.integers(1, 9)), "h": h, "a": a,
+    return {"s": int(rng.choice([1024, 2048, 4096])), "b": int(rng.integers(2, 9)), "h": h, "a": a,
             "layers": int(rng.choice([24, 32, 40])), "flash": flash,
             "kernel": "FlashAttention, so that scores and softmax are never stored" if flash else "attention that stores scores and softmax",
             "rule": "34·s·b·h" if flash else "s·b·h·(34 + 5·a·s/h)"}
@@ -66,7 +69,7 @@ QUESTIONS = [
         "05.tensor_mib", 1,
         "A batch of feature maps has the shape {n} × {c} × {side} × {side} in {kind}. How many MiB (2^20 bytes) is it?",
         _draw_tensor, _mib,
-        "{n}·{c}·{side}·{side} values of {size} bytes, over 1,048,576: {answer} MiB.",
+        "{n}·{c}·{side}·{side} values of {size} B, over 1,048,576 B: {answer} MiB.",
         unit="MiB", rtol=0.005,
         traps=((lambda v: _mib(v, 1e6), "Those are MB, powers of ten. A MiB is 1,048,576 bytes."),
                (lambda v: _mib(v) / v["size"], "That is the number of values. Multiply by the bytes of each."),
@@ -76,7 +79,7 @@ QUESTIONS = [
         "A model of {billions} billion parameters is trained with Adam in mixed precision (2 + 2 + 12 bytes a parameter) on "
         "{gpus} GPUs. ZeRO stage {stage} divides {shared}. How many GB of model states has each GPU?",
         _draw_zero, _zero,
-        "Divide what stage {stage} divides by {gpus}, keep the rest of the 16 bytes whole: {answer} GB.",
+        "Stage {stage} divides {divided} of the 16 bytes by {gpus} and keeps {kept} whole: {billions} · ({kept} + {divided}/{gpus}) = {answer} GB.",
         unit="GB", rtol=0.01,
         traps=((lambda v: _zero(v, 0), "That is without ZeRO: every GPU holds everything."),
                (lambda v: _zero(v, 1), "That is stage 1. Look which parts are divided here."),
@@ -120,7 +123,7 @@ QUESTIONS = [
          ("the driver rounds up to whole gigabytes", "It reports MiB. The difference is real memory that no live tensor uses.")),
         "memory_allocated counts tensors, memory_reserved adds the cache, and nvidia-smi adds the context of each process."),
     Choice(
-        "05.amp_keeps", 2, "Adam, and mixed precision with an FP32 master copy. What does mixed precision *not* reduce?",
+        "05.amp_keeps", 2, "Adam, and mixed precision with an FP32 master copy. What does mixed precision not reduce?",
         "the bytes of the model states",
         (("the bytes of the activations", "They are stored in 16 bits: half of FP32."),
          ("the traffic between memory and cores", "Weights and activations are read with half of the bytes."),

@@ -8,7 +8,7 @@ from ..question import Choice, Numeric, Open
 
 
 def _draw_clean(rng):
-    return {"n": int(rng.choice([50, 60, 100, 150, 200, 300, 500, 1000, 1500, 3000]))}
+    return {"n": int(rng.choice([60, 75, 100, 150, 200, 300, 500, 1000, 1500, 3000]))}
 
 
 def _draw_canary(rng):
@@ -49,9 +49,9 @@ QUESTIONS = [
         "06.folded_bias", 2,
         "A 1 x 1 convolution with one channel has weight {w} and bias {b}. Its input is normalised as (x - {mean}) / {std}. Mean and std are folded into it. "
         "What is the new bias?",
-        _draw_fold, lambda v: v["b"] - v["w"] * v["mean"] / v["std"],
-        "w (x - m)/s + b = (w/s) x + (b - w m/s): {b} - ({w}) · {mean} / {std} = {answer}.",
-        rtol=0.005, atol=1e-9,
+        _draw_fold, lambda v: round(v["b"] - v["w"] * v["mean"] / v["std"], 9),
+        "w (x - m)/s + b = (w/s) x + (b - w m/s): {b} − {w} · {mean} / {std} = {answer}.",
+        rtol=0.005,
         traps=((lambda v: v["b"] - v["mean"] / v["std"], "What the mean takes away goes through the weight."),
                (lambda v: v["b"] - v["w"] * v["mean"], "The mean is divided by std as well."),
                (lambda v: v["b"] + v["w"] * v["mean"] / v["std"], "The mean is subtracted."),
@@ -60,10 +60,10 @@ QUESTIONS = [
         "06.sine_sqnr", 3,
         "A sine that fills the whole range is quantised uniformly to {bits} bits. What is its SQNR (signal to quantisation noise ratio) in dB?",
         _draw_bits, lambda v: 10 * math.log10(1.5 * 4 ** v["bits"]),
-        "6.02 · {bits} + 1.76 = {answer} dB. Each bit halves the step, so the noise power falls by 4: 6.02 dB.",
+        "20·log10(2) · {bits} + 10·log10(3/2), about 6.02 · {bits} + 1.76: {answer} dB. Each bit halves the step, so the noise power falls by 4: 6.02 dB.",
         unit="dB", rtol=0.01,
         traps=((lambda v: 6.02 * v["bits"], "A sine has 1.76 dB more power against the noise of its full range than an even distribution: 3/2."),
-               (lambda v: 3.01 * v["bits"] + 1.76, "Each bit halves the *amplitude* of the noise: 6.02 dB, not 3.01."))),
+               (lambda v: 3.01 * v["bits"] + 1.76, "Each bit halves the amplitude of the noise: 6.02 dB, not 3.01."))),
     Choice(
         "06.first_look", 1, "The accuracy has dropped after the conversion. What do you compare first?",
         "the exact input tensors of both pipelines",
@@ -84,7 +84,7 @@ QUESTIONS = [
         (("none: the algebra is exact", "It is exact where every tap of the kernel meets a pixel. At the border some meet padding."),
          ("all of them", "Inside the image every tap meets a pixel, and there the new bias is right."),
          ("those of the first channel", "All output channels see the border.")),
-        "Before, the padding was a normalised zero: a pixel of average brightness. Now it is a raw zero: black. Pad with mean/scale, or leave one Sub in front."),
+        "Before, the padding was a zero after the subtraction: a pixel of mean brightness. Now it is a raw zero: black. Pad with the mean, or leave the Sub in front."),
     Open(
         "06.factory_camera", 2, "Walk me through the deployment of a defect detector to a camera in a factory.",
         ("The interface first: names, shapes, dtypes, layout and range of the tensors, preprocessing and postprocessing, as a contract",

@@ -23,7 +23,7 @@ def _draw_op(rng):
 
 
 def _times(v):
-    return v["mflop"] / v["peak"], v["mb"] * 1000 / v["bw"]  # us
+    return v["mflop"] / v["peak"], v["mb"] * 1000 / v["bw"]  # µs
 
 
 def _op_us(v):
@@ -56,17 +56,17 @@ QUESTIONS = [
         traps=((lambda v: v["peak"] / v["bw"], "Tera over giga leaves a factor of 1,000."),
                (lambda v: v["bw"] / v["peak"] / 1000, "That is bytes per FLOP. Turn it over."))),
     Numeric(
-        "07.op_time", 2, "An operator needs {mflop} MFLOP and moves {mb} MB. The device does {peak} TFLOP/s and {bw} GB/s; a launch costs {launch} us. "
-        "How long does it take, in us, when arithmetic and memory overlap?",
+        "07.op_time", 2, "An operator needs {mflop} MFLOP and moves {mb} MB. The device does {peak} TFLOP/s and {bw} GB/s; a launch costs {launch} µs. "
+        "How long does it take, in µs, when arithmetic and memory overlap?",
         _draw_op, _op_us,
-        "Arithmetic: {mflop} / {peak} us. Memory: 1000 · {mb} / {bw} us. The longer of the two plus {launch} us is {answer} us.",
-        unit="us", rtol=0.02,
+        "Arithmetic: {mflop} / {peak} µs. Memory: 1000 · {mb} / {bw} µs. The longer of the two plus {launch} µs is {answer} µs.",
+        unit="µs", rtol=0.02,
         traps=((lambda v: v["launch"] + sum(_times(v)), "Arithmetic and memory overlap. The longer one counts."),
                (lambda v: max(_times(v)), "The launch is missing."),
                (lambda v: max(*_times(v), v["launch"]), "In this model the launch does not overlap with the work: add it."),
                (lambda v: v["launch"] + min(_times(v)), "The shorter one is hidden behind the longer."))),
     Numeric(
-        "07.amdahl", 2, "The model takes {pct} % of a request's time. You make it {s} times faster and leave the rest as it is. How many times faster is the request?",
+        "07.amdahl", 2, "The model takes {pct} % of a request's time. You make it {s} times as fast and leave the rest as it is. How many times as fast is the request?",
         _draw_amdahl, _amdahl,
         "Amdahl: 1 / (1 − {pct}/100 + {pct}/100/{s}) = {answer}.",
         rtol=0.01,

@@ -33,8 +33,8 @@ QUESTIONS = [
         traps=((lambda v: v["s"], "Only the network is {s} times as fast."), (lambda v: (v["cpu"] + v["net"]) / _new(v, 0), "The copies are missing."), (lambda v: (v["cpu"] + v["net"]) / _new(v, 1), "There and back: two copies."),
                (lambda v: _new(v) / (v["cpu"] + v["net"]), "That is new over old."))),
     Numeric(
-        "08.separable", 2, "A {k} × {k} kernel has rank {r}. How many multiply-accumulates does a pixel cost as passes of columns and rows?",
-        _draw_rank, lambda v: 2 * v["r"] * v["k"], "{r} pair(s) of a column and a row: {r} · 2 · {k} = {answer}, against {k}² directly.",
+        "08.separable", 2, "A kernel of {k} × {k} has rank {r}. How many multiply-accumulates does a pixel cost as passes of columns and rows?",
+        _draw_rank, lambda v: 2 * v["r"] * v["k"], "A rank of {r} gives as many pairs of a column and a row: {r} · 2 · {k} = {answer}, against {k}² directly.",
         traps=((lambda v: v["k"] ** 2, "That is the full kernel."), (lambda v: v["r"] * v["k"], "A pair is a column and a row."), (lambda v: v["r"] * v["k"] ** 2, "A pass costs {k} for a pixel."))),
     Numeric(
         "08.filter_gmac", 2, "A {k} × {k} filter runs over a {w} × {h} video at {fps} frames a second, one channel. How many GMAC/s is that?",

@@ -34,8 +34,9 @@ def _two_largest(v):
 def _draw_kv(rng):
     layers, heads, kv, dim = ((32, 32, 8, 128), (80, 64, 8, 128), (28, 28, 4, 128), (32, 32, 32, 128))[int(rng.integers(4))]
     kind, item = (("FP16", 2), ("FP8", 1))[int(rng.integers(2))]
-    return {"layers": layers, "heads": heads, "kv": kv, "dim": dim, "kind": kind, "item": item,
-            "context": int(rng.choice([2048, 4096, 8192, 32768])), "batch": int(rng.choice([1, 4, 8, 16]))}
+    v = {"layers": layers, "heads": heads, "kv": kv, "dim": dim, "kind": kind, "item": item,
+         "context": int(rng.choice([2048, 4096, 8192, 32768])), "batch": int(rng.choice([2, 4, 8, 16]))}
+    return v | {"total": f"{_kv(v):,}"}
 
 
 def _kv(v, heads="kv", twice=2, batch=True, item=None):
@@ -78,7 +79,7 @@ QUESTIONS = [
         "A decoder has {layers} layers, {heads} query heads and {kv} KV heads of width {dim}. Its KV cache is {kind}. How many bytes "
         "does the cache take for {batch} sequences of {context} tokens?",
         _draw_kv, _kv,
-        "2 (keys and values) · {layers} · {kv} · {dim} · {context} · {batch} · {item} byte = {answer} bytes.",
+        "2 (keys and values) · {layers} · {kv} · {dim} · {context} · {batch} · {item} B = {total} B.",
         unit="B",
         traps=((lambda v: _kv(v, heads="heads"), "That counts the query heads. Only the KV heads are stored."),
                (lambda v: _kv(v, twice=1), "That is the keys alone. The values are as large."),

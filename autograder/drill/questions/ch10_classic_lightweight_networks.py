@@ -49,7 +49,7 @@ QUESTIONS = [
     Numeric(
         "10.width", 2, "MobileNetV1 is built at width multiplier {alpha}: all channel counts are multiplied by it. Which fraction of its MACs does a pointwise "
         "layer in the middle keep?",
-        lambda rng: {"alpha": float(rng.choice([0.25, 0.5, 0.75]))}, lambda v: v["alpha"] ** 2,
+        lambda rng: {"alpha": float(rng.choice([0.125, 0.25, 0.3125, 0.375, 0.5, 0.625, 0.75, 0.875]))}, lambda v: v["alpha"] ** 2,
         "Inputs and outputs both shrink: {alpha}² = {answer}. Stem and depthwise layers keep {alpha}, so the whole network at 0.5 keeps 26.3 %, not 25 %.",
         rtol=0.01,
         traps=((lambda v: v["alpha"], "Input and output channels both shrink."),

@@ -30,7 +30,7 @@ def _encoder(v, tables=1, mlp=8):
 
 def _draw_attention(rng):
     head_dim = int(rng.choice([64, 128]))
-    kv = int(rng.choice([1, 2, 4, 8]))
+    kv = int(rng.choice([2, 4, 8]))
     heads = kv * int(rng.choice([2, 4, 8]))
     return {"d": heads * head_dim, "heads": heads, "kv": kv, "head_dim": head_dim}
 
@@ -94,7 +94,7 @@ QUESTIONS = [
         "{d_ff} in each, {k} of them used by a token, and two tables of {vocab} × d. Which share of the parameters is active, "
         "in %? Leave out norms and routers, and count both tables as active.",
         _draw_moe, _moe,
-        "An expert has 3·d·{d_ff}. Active are the tables, the attention and {k} experts a layer; stored are all {experts}. "
+        "An expert has 3·d·{d_ff}. Active are the tables, the attention and {k} of the {experts} experts of each layer; all of them are stored. "
         "The share is {answer} %.",
         unit="%", atol=0.1,
         traps=((lambda v: 100 * v["k"] / v["experts"], "Attention and tables count as active in full: only experts are idle."),

@@ -74,7 +74,7 @@ QUESTIONS = [
         "You train {billions} billion parameters on {trillions} trillion tokens with {chips} chips of {tflop_s} TFLOP/s at "
         "{percent} % MFU. How many days does it take? Leave attention out.",
         _draw_training, _days,
-        "6·N·D FLOPs, over chips × peak × MFU, over 86,400 s a day: {answer} days.",
+        "6·N·D = 6 × {billions}e9 × {trillions}e12 FLOPs, over {chips} × {tflop_s}e12 FLOP/s × {percent} %, over 86,400 s a day: {answer} days.",
         unit="days", rtol=0.02,
         traps=((lambda v: _days(v) / 3, "2·N·D is the forward pass. The backward pass costs twice as much again."),
                (lambda v: _days(v) * v["percent"] / 100, "That assumes 100 % of the peak. Divide by the MFU."),

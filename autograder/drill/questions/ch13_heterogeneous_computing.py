@@ -16,10 +16,12 @@ def _gain(v, copy=True):
 
 
 def _draw_batch(rng):
-    gain = int(rng.choice([1, 2, 3, 4, 5]))
-    copy = int(rng.choice([1, 2, 3]))
-    dev = int(rng.choice([2, 3, 4, 6]))
-    return {"cpu": (gain + copy + dev) / 10, "fixed": int(rng.choice([1, 2, 3, 5, 6])), "dev": dev / 10, "copy": copy / 10, "tenths": gain}
+    """Times in tenths of a millisecond; the copies, left out, would change the answer."""
+    while True:
+        gain, copy, dev = int(rng.choice([1, 2, 3, 4, 5])), int(rng.choice([1, 2, 3])), int(rng.choice([2, 3, 4, 6]))
+        fixed = int(rng.choice([1, 2, 3, 5, 6]))
+        if 10 * fixed // (gain + copy) < 10 * fixed // gain:
+            return {"cpu": (gain + copy + dev) / 10, "fixed": fixed, "dev": dev / 10, "copy": copy / 10, "tenths": gain}
 
 
 def _draw_stages(rng):
@@ -39,8 +41,8 @@ def _draw_memory(rng):
 
 QUESTIONS = [
     Numeric(
-        "13.amdahl", 1, "A frame takes {total} ms on the CPU. {part} ms of it move to an NPU that is {s} times faster, and the copies take "
-        "{copy} ms. How many times faster is the frame?",
+        "13.amdahl", 1, "A frame takes {total} ms on the CPU. {part} ms of it move to an NPU that is {s} times as fast, and the copies take "
+        "{copy} ms. How many times as fast is the frame?",
         _draw_amdahl, _gain,
         "What stays is {total} − {part} ms, what moves takes {part}/{s} ms, and {copy} ms are copies. Old over new: {answer}.",
         rtol=0.01,
@@ -49,11 +51,11 @@ QUESTIONS = [
                (lambda v: 1 / _gain(v), "That is new over old: a share of the old time."),
                (lambda v: v["total"] / _gain(v), "That is the new time in ms."))),
     Numeric(
-        "13.break_even", 2, "The CPU needs {cpu} ms an item. The GPU needs {fixed} ms once a batch, then {dev} ms an item and {copy} ms to copy it. "
+        "13.offload_break_even", 2, "The CPU needs {cpu} ms an item. The GPU needs {fixed} ms once a batch, then {dev} ms an item and {copy} ms to copy it. "
         "From which batch size on is the GPU faster?",
         _draw_batch, lambda v: 10 * v["fixed"] // v["tenths"] + 1,
         "An item gains {cpu} − {dev} − {copy} ms. Divide {fixed} ms by that and take the next whole number above: {answer}.",
-        unit="items", atol=0.4,
+        unit="items",
         traps=((lambda v: -(-10 * v["fixed"] // v["tenths"]), "There both take the same time: not faster yet."),
                (lambda v: 10 * v["fixed"] // (v["tenths"] + round(10 * v["copy"])) + 1, "The copies are missing: each item is transferred."))),
     Numeric(

@@ -26,14 +26,16 @@ def _zero_point(v):
 
 
 def _draw_value(rng):
-    scale = round(float(rng.uniform(0.01, 0.09)), 3)
+    """A value that the grid does not hold, and that is not near a tie."""
     zero_point = int(rng.integers(-40, 40))
     while True:
+        scale = round(float(rng.uniform(0.01, 0.09)), 3)
         x = round(float(rng.uniform(-1.5, 1.5)), 2)
         steps = x / scale
         q = round(steps) + zero_point
-        if abs(steps % 1 - 0.5) > 0.05 and -128 < q < 127 and x:
-            return {"x": x, "scale": scale, "z": zero_point, "q": q, "back": (q - zero_point) * scale}
+        back = round((q - zero_point) * scale, 6)
+        if abs(steps % 1 - 0.5) > 0.05 and -128 < q < 127 and x not in (0, back):
+            return {"x": x, "scale": scale, "z": zero_point, "q": q, "back": back}
 
 
 def _draw_widths(rng):
@@ -42,7 +44,9 @@ def _draw_widths(rng):
              (8, 8, False, False, "uint8 activations and uint8 weights", "255 · 255"),
              (8, 4, False, True, "uint8 activations and int4 weights (−8 … 7)", "255 · 8"),
              (16, 8, True, True, "int16 activations and int8 weights", "32,768 · 128"),
-             (4, 4, True, True, "int4 activations and int4 weights (−8 … 7)", "8 · 8"))
+             (4, 4, True, True, "int4 activations and int4 weights (−8 … 7)", "8 · 8"),
+             (4, 8, False, True, "uint4 activations and int8 weights", "15 · 128"),
+             (8, 4, True, True, "int8 activations and int4 weights (−8 … 7)", "128 · 8"))
     a_bits, b_bits, a_signed, b_signed, kinds, product = cases[int(rng.integers(len(cases)))]
     return {"a_bits": a_bits, "b_bits": b_bits, "a_signed": a_signed, "b_signed": b_signed, "kinds": kinds, "product": product}
 
@@ -62,9 +66,9 @@ def _draw_bits(rng):
 QUESTIONS = [
     Numeric(
         "15.zero_point", 1,
-        "Activations lie between {lo} and {hi}. They are quantized asymmetrically to {kind}. What is the zero point?",
+        "Activations lie between {lo} and {hi}. They are quantized asymmetrically to {kind}. What is the zero point, rounded to the nearest integer?",
         _draw_range, _zero_point,
-        "The scale is ({hi} − {lo}) / 255. From lo, which lands on {qmin}, it is {place} steps to zero. Rounded: {answer}.",
+        "The scale is ({hi} − {lo}) / 255. From lo, which lands on {qmin}, it is {place} steps to zero. {qmin} + {place}, rounded: {answer}.",
         traps=((lambda v: round(-v["lo"] / (v["hi"] - v["lo"]) * 255) + (0 if v["qmin"] else -128),
                 "That is the zero point for codes that begin at the other end. Where does lo land?"),
                (lambda v: math.floor(v["qmin"] - v["lo"] / (v["hi"] - v["lo"]) * 255), "Round to the nearest integer."),
@@ -80,10 +84,10 @@ QUESTIONS = [
         "15.round_trip", 2,
         "A tensor has the scale {scale} and the zero point {z} (int8). Which value comes back for x = {x}?",
         _draw_value, lambda v: v["back"],
-        "{x} / {scale} rounds to q − z = {q} − ({z}). Times the scale: {answer}.", atol=1e-6,
-        traps=((lambda v: v["q"] * v["scale"], "Take the zero point off before you multiply."),
+        "{x} / {scale} rounds to q − z = {q} − {z}. Times the scale: {answer}.",
+        traps=((lambda v: round(v["q"] * v["scale"], 6), "Take the zero point off before you multiply."),
                (lambda v: float(v["q"]), "That is the code. The question asks for the value that it stands for."),
-               (lambda v: math.trunc(v["x"] / v["scale"]) * v["scale"], "You truncated. Round to the nearest code."),
+               (lambda v: round(math.trunc(v["x"] / v["scale"]) * v["scale"], 6), "You truncated. Round to the nearest code."),
                (lambda v: v["x"], "That is x itself. Only multiples of the scale come back."))),
     Numeric(
         "15.longest_sum", 2,
@@ -127,7 +131,7 @@ QUESTIONS = [
           "is bound by arithmetic, which is the same.")),
         "Weight-only quantization saves bytes. The arithmetic, and the activations, are as before."),
     Choice(
-        "15.dynamic", 2, "What does *dynamic* mean in dynamic quantization?",
+        "15.dynamic", 2, "What does “dynamic” mean in dynamic quantization?",
         "the ranges of the activations are found while the model runs",
         (("the model is quantized during training", "That is quantization-aware training. Dynamic quantization happens after training."),
          ("the number of bits changes from layer to layer", "That is mixed precision. Dynamic is about when the ranges are known."),

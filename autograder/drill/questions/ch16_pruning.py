@@ -9,8 +9,8 @@ from ..question import Choice, Numeric, Open
 
 def _draw_csr(rng):
     sizes = (256, 512, 1024, 2048, 4096)
-    return {"rows": int(rng.choice(sizes)), "columns": int(rng.choice(sizes)),
-            "percent": (25, 50, 75, 87.5, 93.75)[rng.integers(5)]}
+    v = {"rows": int(rng.choice(sizes)), "columns": int(rng.choice(sizes)), "percent": (25, 50, 75, 87.5, 93.75)[rng.integers(5)]}
+    return v | {"nonzeros": _nonzeros(v), "total": f"{_csr(v):,}"}
 
 
 def _nonzeros(v):
@@ -61,7 +61,7 @@ QUESTIONS = [
         "A {rows} × {columns} weight matrix is {percent} % zeros. It is stored as CSR: an FP32 value and an int32 column index "
         "for each non-zero, and {rows} + 1 row pointers in int32. How many bytes is that?",
         _draw_csr, _csr,
-        "Every non-zero takes 4 + 4 bytes, and there are {rows} + 1 pointers of 4 bytes: {answer} bytes. "
+        "Each of the {nonzeros:,} non-zeros takes 4 + 4 bytes, and there are {rows} + 1 pointers of 4 bytes: {total} bytes. "
         "The indices cost as much as the values, so CSR pays above about 50 % sparsity only.",
         unit="B",
         traps=((lambda v: _nonzeros(v) * 4, "Those are the values alone. Somebody has to know where they belong."),

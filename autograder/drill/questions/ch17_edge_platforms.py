@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from ..question import Choice, Numeric, Open
 
+_SPARSE = "Half of the operations of a sparse headline are skipped zeros"
+_FOUR = "from 4 to 8 bit the rate halves"
+
 
 def _draw_headline(rng):
     bits = int(rng.choice([4, 8]))
     sparse = bool(rng.random() < 0.7) or bits == 8
     return {"headline": int(rng.choice([40, 67, 100, 157, 200, 275, 400, 2070])), "bits": bits, "kind": "sparse" if sparse else "dense",
-            "factor": (2 if sparse else 1) * (2 if bits == 4 else 1)}
+            "factor": (2 if sparse else 1) * (2 if bits == 4 else 1),
+            "why": f"{_SPARSE}, and {_FOUR}" if sparse and bits == 4 else _SPARSE if sparse else _FOUR.capitalize()}
 
 
 def _draw_bus(rng):
@@ -38,7 +42,7 @@ QUESTIONS = [
         "17.dense_tops", 1, "A brochure prints {headline} TOPS, {kind}, at {bits} bit. The chip is twice as fast when bits are halved. How many dense TOPS are "
         "that at 8 bit?",
         _draw_headline, lambda v: v["headline"] / v["factor"],
-        "A sparse headline is halved, since half of its operations are skipped zeros, and from 4 to 8 bit comes one more halving: {headline}/{factor} = {answer}.",
+        "{why}: {headline}/{factor} = {answer} TOPS.",
         unit="TOPS", rtol=0.01,
         traps=((lambda v: v["headline"], "That is the headline itself."),
                (lambda v: v["headline"] / v["factor"] / 2, "You halved once too often: sparsity counts once, and each doubling of the bits once."),
@@ -95,7 +99,7 @@ QUESTIONS = [
         (("275", "The clocks are lowered to stay at 15 W. NVIDIA's table for the AGX Orin says 54."),
          ("275/4, exactly", "Power does not fall in proportion to speed. Ask for the table of modes."),
          ("It depends on the batch", "The batch changes how much of a peak is used, not the peak of a mode.")),
-        "For the Jetson AGX Orin 64GB NVIDIA lists 276 sparse TOPS without a limit, 131 at 30 W and 54 at 15 W."),
+        "For the Jetson AGX Orin 64GB NVIDIA's table of modes lists 276 sparse TOPS without a limit (the brochure rounds to 275), 131 at 30 W and 54 at 15 W."),
     Open(
         "17.nvr", 2, "Choose a platform for a video recorder with 16 cameras (an NVR).",
         ("Decoding: 16 streams, counted in megapixels a second", "The network's budget: frames a second times MACs, at a measured share of the peak",

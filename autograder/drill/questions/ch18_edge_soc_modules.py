@@ -19,19 +19,24 @@ def _nv12_gb(v):
 
 
 def _draw_streams(rng):
-    return {"decode": int(rng.choice([500, 1000, 2000])), "encode": int(rng.choice([250, 500, 1000])), "cores": int(rng.choice([1, 2, 3])), "ms": int(rng.choice([4, 5, 8, 10, 16, 20])),
-            "peak": int(rng.choice([8, 12, 17, 25, 34])), "mb": int(rng.choice([12, 16, 20, 40]))}
+    v = {"decode": int(rng.choice([500, 1000, 2000])), "encode": int(rng.choice([250, 500, 1000])), "cores": int(rng.choice([1, 2, 3])), "ms": int(rng.choice([4, 5, 8, 10, 16, 20])),
+         "peak": int(rng.choice([4, 8, 12, 17, 25])), "mb": int(rng.choice([16, 20, 40, 60]))}
+    return v | dict(zip(("by_decode", "by_encode", "by_npu", "by_dram"), (f"{n:.2f}" for n in _limits(v))))
+
+
+def _limits(v, derate=0.6, cores=None):
+    pixels = 1920 * 1080 * 30 / 1e6
+    npu = (v["cores"] if cores is None else cores) * 1000 / v["ms"] / 30
+    return v["decode"] / pixels, v["encode"] / pixels, npu, v["peak"] * derate * 1e3 / (v["mb"] * 30)
 
 
 def _streams(v, derate=0.6, cores=None):
-    pixels = 1920 * 1080 * 30 / 1e6
-    npu = (v["cores"] if cores is None else cores) * 1000 / v["ms"] / 30
-    return math.floor(min(v["decode"] / pixels, v["encode"] / pixels, npu, v["peak"] * derate * 1e3 / (v["mb"] * 30)) + 1e-9)
+    return math.floor(min(_limits(v, derate, cores)) + 1e-9)
 
 
 def _draw_line(rng):
     a, b, c = (int(x) for x in rng.choice([2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25], 3, replace=False))
-    return {"a": a, "b": b, "c": c, "n": int(rng.choice([20, 50, 100]))}
+    return {"a": a, "b": b, "c": c, "n": int(rng.choice([20, 50, 100])), "slowest": max(a, b, c)}
 
 
 def _line(v):
@@ -53,13 +58,13 @@ QUESTIONS = [
         traps=((lambda v: 2 * _nv12_gb(v), "That is RGB with 3 bytes a pixel. NV12 has 1.5."), (lambda v: _nv12_gb(v) / 1.5, "You left out the colours: NV12 has 1.5 bytes a pixel."),
                (lambda v: 8 * _nv12_gb(v), "These are gigabits."), (lambda v: 1e3 * _nv12_gb(v), "These are MB/s."))),
     Numeric(
-        "18.streams", 2, "A chip decodes {decode} Mpix/s and encodes {encode} Mpix/s. Its NPU has {cores} core(s), a network takes {ms} ms on one. The DRAM's peak is {peak} GB/s, of which you plan 60 %. "
+        "18.streams", 2, "A chip decodes {decode} Mpix/s and encodes {encode} Mpix/s. NPU cores: {cores}; a network takes {ms} ms on one of them. The DRAM's peak is {peak} GB/s, of which you plan 60 %. "
         "A frame moves {mb} MB over the bus. How many 1080p streams at 30 frames a second does it serve, each decoded, analysed and encoded?",
-        _draw_streams, _streams, "A 1080p30 stream is 62.2 Mpix/s. The four quotients, the smallest rounded down: {answer}.",
+        _draw_streams, _streams, "A 1080p30 stream is 62.2 Mpix/s. The decoder is enough for {by_decode} streams, the encoder for {by_encode}, the NPU for {by_npu}, the DRAM for {by_dram}. The smallest, rounded down: {answer}.",
         traps=((lambda v: _streams(v, 1.0), "Plan with 60 % of the peak."), (lambda v: _streams(v, cores=1), "All NPU cores count."), (lambda v: _streams(v) + 1, "Round down: part of a stream is none."))),
     Numeric(
         "18.line_ms", 2, "Three stages take {a}, {b} and {c} ms for every frame. They work at the same time, with a buffer between them. {n} frames are there at 0 ms. When does the last one come out, in ms?",
-        _draw_line, _line, "The first frame takes the sum, each further one the slowest stage: {answer} ms.", unit="ms", rtol=0.001,
+        _draw_line, _line, "The first frame takes the sum, each further one the slowest stage: {a} + {b} + {c} + ({n} − 1) · {slowest} = {answer} ms.", unit="ms", rtol=0.001,
         traps=((lambda v: v["n"] * (v["a"] + v["b"] + v["c"]), "The stages work at the same time: only the first frame pays the whole sum."),
                (lambda v: v["n"] * max(v["a"], v["b"], v["c"]), "The first frame has to pass the other stages as well."),
                (lambda v: v["a"] + v["b"] + v["c"] + v["n"] * max(v["a"], v["b"], v["c"]), "The first frame is in the sum already: n − 1 follow."))),

@@ -12,7 +12,7 @@ def _draw_peak(rng):
 
 
 def _draw_stride(rng):
-    return {"stride": int(rng.choice([1, 2, 4, 8, 32]))}
+    return {"stride": int(rng.choice([2, 3, 4, 5, 6, 8, 12, 16, 32]))}
 
 
 def _useful(v):
@@ -42,7 +42,7 @@ QUESTIONS = [
         traps=((lambda v: math.floor(v["latency"] / v["every"]), "Round up: with one warp less there is a gap."), (lambda v: v["latency"] * v["every"], "Divide: so many loads are under way at any time."))),
     Numeric(
         "19.power", 2, "A chip's clock is lowered to {f} % and its voltage to {v} %. Which share of its dynamic power is left, in percent?",
-        _draw_power, lambda v: v["f"] * v["v"] ** 2 / 1e4, "Dynamic power goes with f · V²: {answer} %.", unit="%", rtol=0.01,
+        _draw_power, lambda v: v["f"] * v["v"] ** 2 / 1e4, "Dynamic power goes with f · V²: {f} % · ({v} %)² = {answer} %.", unit="%", rtol=0.01,
         traps=((lambda v: v["f"] * v["v"] / 100, "The voltage counts squared."), (lambda v: v["f"], "The voltage fell as well, and counts squared."), (lambda v: 100 - v["f"] * v["v"] ** 2 / 1e4, "That is what was saved."))),
     Choice(
         "19.cores", 2, "A GPU has 2,048 “CUDA cores”, a CPU 8 cores. What does that tell about their speed?",

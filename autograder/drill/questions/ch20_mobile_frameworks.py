@@ -7,16 +7,23 @@ from ..question import Choice, Numeric, Open
 
 def _draw_same(rng):
     stride = int(rng.integers(2, 5))
-    return {"size": int(rng.choice([28, 32, 56, 57, 97, 112, 160, 192, 224, 299, 301])), "stride": stride, "kernel": int(rng.choice([3, 5, 7]))}
+    v = {"size": int(rng.choice([28, 32, 56, 57, 97, 112, 160, 192, 224, 299, 301])), "stride": stride, "kernel": int(rng.choice([3, 5, 7]))}
+    return v | {"outputs": -(-v["size"] // stride), "missing": _missing(v)}
+
+
+def _missing(v):
+    return (-(-v["size"] // v["stride"]) - 1) * v["stride"] + v["kernel"] - v["size"]
 
 
 def _total(v):
-    return max((-(-v["size"] // v["stride"]) - 1) * v["stride"] + v["kernel"] - v["size"], 0)
+    return max(_missing(v), 0)
 
 
 def _draw_bin(rng):
     c, n = int(rng.choice([8, 16, 32])), int(rng.choice([16, 24, 32, 64]))
-    return {"c": c, "n": n, "classes": int(rng.choice([5, 10, 21, 100]))}
+    v = {"c": c, "n": n, "classes": int(rng.choice([5, 10, 21, 100]))}
+    conv, dense = _weights(v)
+    return v | {"conv": conv, "dense": dense, "fp32": f"{_fp32(v):,}", "fp16": f"{_fp16(v):,}"}
 
 
 def _weights(v):
@@ -53,10 +60,10 @@ QUESTIONS = [
                         (lambda v: v["size"] // v["stride"], "SAME rounds up, not down."),
                         (lambda v: v["size"], "That would be stride 1."))),
     Numeric(
-        "20.same_after", 2, "The same kind of layer: {size} pixels, kernel {kernel}, stride {stride}, SAME. How many pixels of padding stand after the image? (Not before and after "
-        "together.)",
+        "20.same_after", 2, "An image is {size} pixels wide. A convolution of TFLite has a kernel of {kernel}, stride {stride} and SAME padding. How many pixels of padding stand after the "
+        "image in a row? (Not before and after together.)",
         _draw_same, lambda v: _total(v) - _total(v) // 2,
-        "The last of ceil({size} / {stride}) windows has to fit. An odd pixel of the total padding goes after the image: {answer}.",
+        "The last of ceil({size} / {stride}) = {outputs} windows has to fit: ({outputs} − 1) · {stride} + {kernel} − {size} = {missing} pixels of padding in all (none, if that is below 0). An odd one goes after the image: {answer}.",
         unit="pixels", traps=((_total, "That is before and after together."),
                               (lambda v: _total(v) // 2, "That is the padding before the image: an odd pixel goes after it."),
                               (lambda v: v["kernel"] // 2, "That is PyTorch's habit, kernel // 2. SAME depends on size and stride too."))),
@@ -64,7 +71,7 @@ QUESTIONS = [
         "20.bin_bytes", 2, "A network has a convolution of 3 x 3 from {c} to {n} channels and a dense layer from {n} to {classes}, both with a bias. How many bytes has ncnn's .bin file "
         "with float32 weights?",
         _draw_bin, _fp32,
-        "Each weight has a flag of 4 bytes and 4 bytes a number, each bias 4 bytes a number: {answer} bytes.",
+        "Each weight has a flag of 4 bytes and 4 bytes a number, each bias 4 bytes a number: 4 + 4 · {conv:,}, 4 + 4 · {dense:,} and 4 · ({n} + {classes}), together {fp32} bytes.",
         unit="B", traps=((lambda v: _fp32(v) - 8, "Each of the two weights begins with a flag of 4 bytes."),
                          (lambda v: _fp32(v) + 8, "A bias has no flag."), (_fp16, "Those are float16 weights."),
                          (lambda v: _fp32(v) - 4 * (v["n"] + v["classes"]), "The biases are missing."))),
@@ -72,7 +79,7 @@ QUESTIONS = [
         "20.bin_bytes_fp16", 2, "A network has a convolution of 3 x 3 from {c} to {n} channels and a dense layer from {n} to {classes}, both with a bias. How many bytes has ncnn's .bin "
         "file when both weights are stored as float16?",
         _draw_bin, _fp16,
-        "A flag and 2 bytes a number for each weight (padded to a multiple of 4 bytes), but 4 bytes a number for the biases: {answer} bytes.",
+        "A flag and 2 bytes a number for each weight (padded to a multiple of 4 bytes), but 4 bytes a number for the biases: 4 + 2 · {conv:,}, 4 + 2 · {dense:,} and 4 · ({n} + {classes}), together {fp16} bytes.",
         unit="B", traps=((_fp32, "Those are float32 weights."), (lambda v: _fp16(v) - 2 * (v["n"] + v["classes"]), "The biases stay float32."),
                          (lambda v: _fp16(v) - 8, "Each weight begins with a flag of 4 bytes, also as float16."))),
     Numeric(

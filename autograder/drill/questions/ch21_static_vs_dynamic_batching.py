@@ -9,7 +9,7 @@ from ..question import Choice, Numeric, Open
 
 def _draw_static(rng):
     batch = int(rng.choice([4, 6, 8, 10, 12, 16]))
-    return {"B": batch, "n": int(rng.integers(1, batch))}
+    return {"B": batch, "n": int(rng.integers(2, batch))}
 
 
 def _draw_capacity(rng):
@@ -19,30 +19,42 @@ def _draw_capacity(rng):
 def _draw_five(rng):
     gaps = rng.integers(1, 5, 4)
     times = [0, *gaps.cumsum().tolist()]
-    return {"times": ", ".join(map(str, times)), "B": int(rng.integers(2, 5)), "d": int(rng.integers(2, 7)), "a": int(rng.integers(3, 7)), "b": 1}
+    v = {"times": ", ".join(map(str, times)), "B": int(rng.integers(2, 5)), "d": int(rng.integers(2, 7)), "a": int(rng.integers(3, 7)), "b": 1}
+    return v | {"batches": "; ".join(f"{batch}: {start:g} → {end:g}" for batch, start, end in _batches(v))}
 
 
-def _starts(v, *, ready=None, service=None):
-    """Mean latency of a batcher that is walked through from batch to batch."""
+def _batches(v, *, ready=None, service=None):
+    """(arrivals, start, end) of each batch, walked through from one to the next."""
     arrivals = [int(t) for t in v["times"].split(", ")]
     size, delay = v["B"], v["d"]
     ready = ready or (lambda first, full, free: min(first + delay, full))
     service = service or (lambda n: v["a"] + v["b"] * n)
-    free, i, total = 0.0, 0, 0.0
+    free, i, found = 0.0, 0, []
     while i < len(arrivals):
         full = arrivals[i + size - 1] if i + size <= len(arrivals) else float("inf")
         start = max(free, ready(arrivals[i], full, free))
         batch = [t for t in arrivals[i : i + size] if t <= start]
         free = start + service(len(batch))
-        total += sum(free - t for t in batch)
+        found.append((batch, start, free))
         i += len(batch)
-    return total / len(arrivals)
+    return found
+
+
+def _starts(v, **rules):
+    """The mean latency of all requests."""
+    latencies = [end - t for batch, _, end in _batches(v, **rules) for t in batch]
+    return sum(latencies) / len(latencies)
 
 
 def _draw_histogram(rng):
     sizes = sorted(int(s) for s in rng.choice(range(1, 17), 4, replace=False))
     counts = [int(c) for c in rng.integers(2, 40, 4)]
-    return {"told": ", ".join(f"{c} of size {s}" for s, c in zip(sizes, counts)), "sizes": sizes, "counts": counts}
+    return {"told": ", ".join(f"{c} of size {s}" for s, c in zip(sizes, counts)), "sizes": sizes, "counts": counts, "top": sizes[-1], "second": _second(sizes, counts)}
+
+
+def _second(sizes, counts):
+    """The bucket that goes best with the largest size."""
+    return min(sizes[:-1], key=lambda s: _rows({"sizes": sizes, "counts": counts}, (s, sizes[-1])))
 
 
 def _rows(v, buckets):
@@ -74,21 +86,21 @@ QUESTIONS = [
         traps=((lambda v: 100 * v["n"] / v["B"], "That is the useful share."),
                (lambda v: 100 * (v["B"] - v["n"]) / v["n"], "That is the padding over the useful rows. Asked is its share of all rows."))),
     Numeric(
-        "21.capacity", 2, "A batch of n takes {a} + {b}·n ms. How many requests per *millisecond* does the server manage with full batches of {B}?",
+        "21.capacity", 2, "A batch of n takes {a} + {b}·n ms. How many requests per millisecond does the server manage with full batches of {B}?",
         _draw_capacity, lambda v: v["B"] / (v["a"] + v["b"] * v["B"]),
         "{B} requests end in every {a} + {b}·{B} ms: {answer} per ms.",
-        rtol=0.01,
+        unit="requests/ms", rtol=0.01,
         traps=((lambda v: 1000 * v["B"] / (v["a"] + v["b"] * v["B"]), "That is per second."),
                (lambda v: 1 / (v["a"] + v["b"] * v["B"]), "Those are batches. Each completes all its requests."),
                (lambda v: 1 / (v["a"] + v["b"]), "That is one request at a time."),
                (lambda v: 1 / v["b"], "That is the limit for very large batches."))),
     Numeric(
         "21.mean_latency", 2, "One server merges requests: a batch starts when {B} wait, or when the oldest has waited for {d} ms, and not before the "
-        "server is free; it takes all who have come by its start, at most {B}. A batch of n takes {a} + {b}·n ms. Requests come at {times} ms. What is "
+        "server is free; it takes all who have come by its start, at most {B}. A batch of n takes {a} + n ms. Requests come at {times} ms. What is "
         "the mean latency, in ms?",
         _draw_five, _starts,
-        "Go from batch to batch: the start is the later of the server being free and the earlier of full and patience. Each latency is the "
-        "batch's end minus the arrival; their mean is {answer} ms.",
+        "Go from batch to batch: the start is the later of the server being free and the earlier of full and patience. Batches "
+        "(arrivals: start → end): {batches}. Each latency is the batch's end minus the arrival; their mean is {answer} ms.",
         unit="ms", atol=0.005,
         traps=((lambda v: _starts(v, ready=lambda first, full, free: first + v["d"]), "A full batch does not wait for the rest of the delay."),
                (lambda v: _starts(v, ready=lambda first, full, free: min(max(first, free) + v["d"], full)),
@@ -99,7 +111,7 @@ QUESTIONS = [
         "21.two_buckets", 3, "Requests: {told}. Each is padded up to the smallest bucket that holds it. How many rows are processed at least, with two "
         "buckets?",
         _draw_histogram, _best_two,
-        "The largest size has to be a bucket. Try each other size as the second one: the fewest rows are {answer}.",
+        "The largest size, {top}, has to be a bucket. Try each other size as the second one: with {second} the rows are fewest, {answer}.",
         traps=((_most_frequent, "The most frequent size is not always the best second bucket."),
                (lambda v: _rows(v, (v["sizes"][-1],)), "That is with one bucket."),
                (_best_three, "That is with three buckets: the largest size is one of the two."),

@@ -36,11 +36,11 @@ QUESTIONS = [
                (lambda v: sum(sorted(v.values())[-2:]), "The two largest need not be neighbours."))),
     Numeric(
         "22.three_models", 2, "Three models run one after the other. Weights: {w1}, {w2} and {w3} MB; arenas: {a1}, {a2} and {a3} MB. How many MB in all, with a shared arena?",
-        _draw_models, lambda v: v["w1"] + v["w2"] + v["w3"] + max(v["a1"], v["a2"], v["a3"]), "All weights stay; the arenas take turns: {answer} MB.", unit="MB",
+        _draw_models, lambda v: v["w1"] + v["w2"] + v["w3"] + max(v["a1"], v["a2"], v["a3"]), "All weights stay; the arenas take turns: {w1} + {w2} + {w3} + max({a1}, {a2}, {a3}) = {answer} MB.", unit="MB",
         traps=((lambda v: sum(v.values()), "The arenas can be shared, as only one model runs at a time."), (lambda v: max(v["w1"] + v["a1"], v["w2"] + v["a2"], v["w3"] + v["a3"]), "All weights stay resident."))),
     Numeric(
-        "22.channel_ratio", 3, "A convolution with stride {s} on an even map has a fixed number of multiply-accumulates. At which ratio c_out / c_in does it touch the fewest elements of input and output?",
-        lambda rng: {"s": int(rng.choice([1, 2, 4]))}, lambda v: v["s"] ** 2, "Input elements go with c_in, output elements with c_out / {s}²; at a fixed product the sum is smallest where both are equal: ratio {answer}.",
+        "22.channel_ratio", 3, "A convolution with stride {s}, on a map whose sides {s} divides, has a fixed number of multiply-accumulates. At which ratio c_out / c_in does it touch the fewest elements of input and output?",
+        lambda rng: {"s": int(rng.choice([2, 3, 4]))}, lambda v: v["s"] ** 2, "Input elements go with c_in, output elements with c_out / {s}²; at a fixed product the sum is smallest where both are equal: ratio {answer}.",
         traps=((lambda v: 1, "Equal channels are best only if the maps are equal, that is at stride 1."), (lambda v: v["s"], "The output has fewer pixels by the square of the stride."), (lambda v: 1 / v["s"] ** 2, "That is c_in / c_out."))),
     Choice(
         "22.mobilenet_peak", 2, "What sets the peak of MobileNetV1's activations?",

@@ -16,7 +16,8 @@ def _draw_varint(rng):
     """Numbers of every length, some of them beside a power of 128."""
     k = int(rng.integers(1, 6))
     value = int(rng.integers(0, 2**40)) >> int(rng.integers(0, 40)) if rng.integers(3) else 128**k - int(rng.integers(0, 2))
-    return {"n": f"{value:,}", "value": value}
+    value = max(value, 1)
+    return {"n": f"{value:,}", "value": value, "length": value.bit_length()}
 
 
 def _draw_tensor(rng):
@@ -46,19 +47,19 @@ QUESTIONS = [
         "23.varint_bytes", 1,
         "How many bytes does the number {n} take as a protobuf varint?",
         _draw_varint, lambda v: len(encode_varint(v["value"])),
-        "Seven bits a byte: {answer} bytes.", unit="bytes",
+        "The number in binary has length {length}. Seven bits go into a byte: {length} / 7, rounded up, is {answer}.", unit="bytes",
         traps=((lambda v: max(1, -(-v["value"].bit_length() // 8)), "A byte carries seven bits of the number; the eighth announces another byte."),
                (lambda v: 8, "A varint has no fixed size: small numbers are short."))),
     Numeric(
         "23.initializer_bytes", 1,
         "An initializer has the shape {shape} and the type {dtype}. How many bytes is its raw data?",
-        _draw_tensor, lambda v: v["size"], "{count} elements of {item} bytes: {answer}.", unit="B",
+        _draw_tensor, lambda v: v["size"], "{count:,} elements × {item} B = {size:,} B.", unit="B",
         traps=((lambda v: v["count"], "That is the number of elements. Each takes as many bytes as its type has."),
                (lambda v: v["count"] * 8 * v["item"], "Those are bits."))),
     Numeric(
         "23.initializer_share", 2,
         "A file of {file_text} bytes holds one initializer, of the shape {shape} and the type {dtype}. Which share of the file is its raw data, in per cent?",
-        _draw_tensor, lambda v: 100 * v["size"] / v["file"], "{size} of {file} bytes: {answer} %.", unit="%", rtol=0.01,
+        _draw_tensor, lambda v: 100 * v["size"] / v["file"], "{size:,} of {file:,} bytes: {answer} %.", unit="%", rtol=0.01,
         traps=((lambda v: 100 * v["count"] / v["file"], "You counted elements instead of bytes."),
                (lambda v: 100 * v["size"] / (v["file"] + v["size"]), "The file's size contains the weights already."))),
     Numeric(

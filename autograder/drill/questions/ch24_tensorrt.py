@@ -32,10 +32,10 @@ def _draw_chain(rng):
 QUESTIONS = [
     Numeric(
         "24.fused_ratio", 1, "A 3x3 convolution maps {c} to {c} channels on {side} x {side} values, at batch 1, with {bytes} bytes a value and without bias. "
-        "{n} elementwise layer(s) follow. Count DRAM traffic, nothing is cached between kernels, parameters of the elementwise layers are neglected. How many times "
+        "Elementwise layers that follow: {n}. Count DRAM traffic, nothing is cached between kernels, parameters of the elementwise layers are neglected. How many times "
         "the traffic of the fused kernel do the separate kernels move?",
         _draw_traffic, _ratio,
-        "Input and output have {act} elements each, the weights {w}. Each elementwise layer adds a read and a write of {act}: {answer}.",
+        "Input and output have {act:,} elements each, the weights {w:,}. Each elementwise layer adds a read and a write: (2 · {act} + {w} + {n} · 2 · {act}) / (2 · {act} + {w}) = {answer}.",
         unit="times", rtol=0.001,
         traps=((lambda v: (2 * v["act"] + v["w"] + v["n"] * v["act"]) / (2 * v["act"] + v["w"]),
                 "You counted each tensor in between once. It is written and read."),
@@ -51,11 +51,11 @@ QUESTIONS = [
                (lambda v: v["bw"] / v["mb"], "You divided the wrong way round."),
                (lambda v: 2 * v["mb"] / v["bw"], "The saved traffic already holds the write and the read."))),
     Numeric(
-        "24.launch_us", 2, "At batch 1 a network runs {before} kernels, each of which waits {us} microseconds for its launch, with no overlap. After fusion there are "
-        "{after}. How many microseconds of launch time are saved for one inference?",
+        "24.launch_us", 2, "At batch 1 a network runs {before} kernels, each of which waits {us} µs for its launch, with no overlap. After fusion there are "
+        "{after}. How many µs of launch time are saved for one inference?",
         _draw_launch, lambda v: v["us"] * (v["before"] - v["after"]),
-        "{us} · ({before} - {after}) = {answer} microseconds. CUDA graphs attack the same cost in another way.",
-        unit="us", rtol=0,
+        "{us} · ({before} − {after}) = {answer} µs. CUDA graphs attack the same cost in another way.",
+        unit="µs",
         traps=((lambda v: v["us"] * v["after"], "That is what remains, not what is saved."),
                (lambda v: v["us"] * v["before"], "That is the launch time before fusion."))),
     Numeric(
@@ -63,7 +63,7 @@ QUESTIONS = [
         "tensor of {kib} KiB is made before the first layer and read by the last one. How many KiB does the smallest arena have, alignment left aside?",
         _draw_chain, lambda v: 3 * v["kib"],
         "At each step the layer's input, its output and the skip tensor live: 3 · {kib} = {answer} KiB. Without the skip two buffers would do.",
-        unit="KiB", rtol=0,
+        unit="KiB",
         traps=((lambda v: 2 * v["kib"], "That is the chain alone. The skip tensor lives all the time."),
                (lambda v: (v["n"] + 2) * v["kib"], "That is a buffer for each tensor. Dead ones can be used again."))),
     Choice(

@@ -70,7 +70,7 @@ QUESTIONS = [
         atol=1e-3,
         traps=((lambda v: _soft(v, 1), "That is at temperature 1. Divide the logits by T first."),
                (lambda v: _soft(v, 1 / v["T"]), "You multiplied the logits. A high temperature makes the gaps smaller."),
-               (_power, "Powers of the probabilities have the right ratios, but they have to be normalised again."),
+               (_power, "That is p^(1/T), with p the probability at temperature 1. The ratios are right, but the three powers have to be normalised again."),
                (lambda v: _soft(v, 1) / v["T"], "The temperature acts on logits, not on probabilities."))),
     Numeric(
         "25.kl", 2,
@@ -115,7 +115,7 @@ QUESTIONS = [
         (("It makes the softened probabilities add up to 1 again", "The softmax does that at every temperature."),
          ("It is a trick to raise the learning rate of the student", "It would raise it for the soft part only. The point is the balance of the two parts when T changes."),
          ("It undoes the softening when the student is deployed", "At inference the student runs at T = 1. The loss is not used any more.")),
-        "Without it, raising a large T fourfold would weaken the soft part by about 16, and the labels would take over."),
+        "Without it, raising a large T fourfold would weaken the soft part to about 1/16, and the labels would take over."),
     Choice(
         "25.reverse_kl", 2, "When would you distil a language model with the reverse KL, KL(student‖teacher)?",
         "When a small student learns from its own samples, which the teacher scores",

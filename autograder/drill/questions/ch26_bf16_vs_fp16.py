@@ -19,14 +19,15 @@ def _word(value: float) -> int:
 
 
 def _draw_integer_limit(rng):
-    name, bits = (("FP16", 11), ("BF16", 8), ("FP32", 24), ("TF32", 11), ("FP8 E4M3", 4))[int(rng.integers(5))]
+    name, bits = (("FP16", 11), ("BF16", 8), ("FP32", 24), ("TF32", 11), ("FP8 E4M3", 4), ("FP8 E5M2", 3), ("FP6 E3M2", 3),
+                  ("FP4 E2M1", 2))[int(rng.integers(8))]
     return {"name": name, "bits": bits, "stored": bits - 1}
 
 
 def _draw_update(rng):
-    exponent = int(rng.integers(-6, 7))
-    fraction = int(rng.integers(0, 64)) * 2  # an even fraction: a tie rounds back down
-    return {"w": (1 + fraction / 128) * 2.0**exponent, "ulp": 2.0 ** (exponent - 7)}
+    exponent = int(rng.integers(-3, 9))
+    fraction = int(rng.integers(0, 8)) * 16  # an even fraction: a tie rounds back down
+    return {"w": (1 + fraction / 128) * 2.0**exponent, "ulp": 2.0 ** (exponent - 7), "exponent": exponent, "step": exponent - 7}
 
 
 def _draw_gradient(rng):
@@ -38,16 +39,19 @@ def _scale(v):
 
 
 def _draw_word(rng):
-    word = _word(float(rng.uniform(0.5, 200)))
-    if rng.random() < 0.4:
-        word = (word & 0xFFFF0000) | 0x8000
-    return {"word": word, "hex": f"0x{word:08X}"}
+    """Ties, and words above them: below a tie truncation gives the same."""
+    while True:
+        word = _word(float(rng.uniform(0.5, 200)))
+        if rng.random() < 0.4:
+            word = (word & 0xFFFF0000) | 0x8000
+        if word & 0x8000:
+            return {"word": word, "hex": f"0x{word:08X}"}
 
 
 QUESTIONS = [
     Numeric(
         "26.integers", 1, "Which is the largest n such that {name} holds every integer from 0 to n? "
-        "({name} stores {stored} fraction bits.)",
+        "(Fraction bits that {name} stores: {stored}.)",
         _draw_integer_limit, lambda v: 2.0 ** v["bits"],
         "{bits} significant bits (the stored {stored} and the hidden one) hold every integer up to 2^{bits} = {answer}.",
         traps=((lambda v: 2.0 ** (v["bits"] - 1), "That forgets the hidden one: the significand has one bit more than is stored."),
@@ -56,8 +60,9 @@ QUESTIONS = [
         "26.update", 2, "A BF16 weight is {w}. Which upward update is the smallest that could move it? Give the bound: an "
         "update has to be larger than this (round to nearest even; the last fraction bit is 0).",
         _draw_update, lambda v: v["ulp"] / 2,
-        "The step above {w} is {ulp}. An update of half a step, {answer}, is a tie and rounds back to the even word; more moves it.",
-        rtol=1e-6, traps=((lambda v: v["ulp"], "That is the whole step. Rounding to nearest already moves at half of it."),
+        "From 2^{exponent} to the next power of two BF16 steps by 2^({exponent} − 7). An update of half a step above {w}, 2^{step} / 2 = {answer}, is a tie "
+        "and rounds back to the even word; more moves it.",
+        rtol=1e-3, traps=((lambda v: v["ulp"], "That is the whole step. Rounding to nearest already moves at half of it."),
                           (lambda v: v["ulp"] / 16, "That is half a step of FP16, whose steps are 8 times finer."))),
     Numeric(
         "26.loss_scale", 2, "A gradient has magnitude {g}. Which is the smallest power of two as loss scale that makes it a normal "
@@ -66,7 +71,7 @@ QUESTIONS = [
         "FP16's smallest normal is 2^-14 = 6.1e-5. The scale must be at least 6.1e-5 / {g}, and the next power of two is {answer}.",
         traps=((lambda v: 2.0 ** math.ceil(math.log2(2.0**-24 / v["g"])), "That only lifts it to the smallest subnormal, 2^-24, "
                 "where one bit of precision is left."),
-               (lambda v: _scale(v) / 2, "Half a step short: the product is still below 2^-14."))),
+               (lambda v: _scale(v) / 2, "That is a factor 2 too small: the product is still below 2^-14."))),
     Numeric(
         "26.round_word", 3, "Round the FP32 word {hex} to BF16, to nearest even. Answer with the word in hexadecimal.",
         _draw_word, lambda v: _bf16(v["word"]),
@@ -85,7 +90,7 @@ QUESTIONS = [
         (("FP16's fraction is too long", "A longer fraction is finer. It cannot make a NaN."),
          ("FP16 has no NaN handling", "It has infinities and NaN like FP32. The question is where the first infinity came from."),
          ("The loss scale is missing at inference", "Loss scaling lifts gradients. Inference has none.")),
-        "BF16 reaches 3.4e38, FP16 65504. Past that comes infinity, and inf − inf or inf × 0 is NaN."),
+        "BF16 reaches 3.4e38, FP16 65504. Past that comes infinity, and ∞ − ∞ or ∞ × 0 is NaN."),
     Choice(
         "26.stall", 2, "Training with BF16 weights and no FP32 copy stalls although the gradients are fine. Why?",
         "Updates below half a step of the weight round away",

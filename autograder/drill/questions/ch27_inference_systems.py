@@ -26,11 +26,11 @@ def _fanout(v):
 
 
 def _draw_scv(rng):
-    return {"c2": float(rng.choice([0, 0.25, 0.5, 2, 3, 4, 9]))}
+    return {"c2": float(rng.choice([0, 0.25, 0.5, 1.5, 2, 3, 4, 5, 9]))}
 
 
 def _draw_retries(rng):
-    return {"pct": int(rng.choice([40, 50, 60, 75, 80])), "r": int(rng.choice([1, 2, 3]))}
+    return {"pct": int(rng.choice([40, 50, 60, 75, 80])), "r": int(rng.choice([2, 3, 4]))}
 
 
 def _retries(v):
@@ -71,7 +71,7 @@ QUESTIONS = [
                (lambda v: 100 - _fanout(v), "That is the probability that none is slow."))),
     Numeric(
         "27.variability", 2, "Two servers are equally busy and have the same mean service time. Arrivals are random. In one the service times are "
-        "exponential (scv 1, where scv is variance over mean squared), in the other the scv is {c2}. How many times as long is the mean *wait* in the "
+        "exponential (scv 1, where scv is variance over mean squared), in the other the scv is {c2}. How many times as long is the mean wait (without the service) in the "
         "other one?",
         _draw_scv, lambda v: (1 + v["c2"]) / 2,
         "The wait is proportional to 1 + scv: (1 + {c2}) / (1 + 1) = {answer}. For constant times this is half.",
@@ -79,8 +79,8 @@ QUESTIONS = [
         traps=((lambda v: v["c2"], "The wait grows with 1 + scv: even constant services wait, because arrivals are random."),
                (lambda v: 1 + v["c2"], "Compare with the exponential queue, whose factor is 1 + 1."))),
     Numeric(
-        "27.retries", 3, "Each try of a request fails with a probability of {pct} %, whatever happened before. A client tries again at once, {r} times at "
-        "most. How many tries does the service see for each request, on average?",
+        "27.retries", 3, "Each try of a request fails with a probability of {pct} %, whatever happened before. The client retries at once; retries allowed: {r}. "
+        "How many tries does the service see for each request, on average?",
         _draw_retries, _retries,
         "1 + p + … + p^r = (1 − p^(r+1)) / (1 − p) with p = {pct} % and r = {r}: {answer} tries. As p grows under load, so does the load.",
         rtol=0.01,

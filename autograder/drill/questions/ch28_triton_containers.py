@@ -61,7 +61,7 @@ QUESTIONS = [
         "under way at a time. How much do the tensors need in all, in MiB? (Docker's default for /dev/shm is 64 MiB.)",
         _draw_shm, lambda v: v["n"] * (v["inp"] + v["out"]),
         "{n} · ({inp} + {out}) = {answer} MiB. Above 64 MiB the container needs `--shm-size`.",
-        rtol=0.01,
+        unit="MiB", rtol=0.01,
         traps=((lambda v: v["n"] * v["inp"], "The outputs travel through shared memory as well."),
                (lambda v: v["inp"] + v["out"], "That is one request."),
                (lambda v: v["n"] * (v["inp"] + v["out"]) - 64, "That is what is missing beyond the default, not what is needed."))),

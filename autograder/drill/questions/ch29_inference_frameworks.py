@@ -10,8 +10,9 @@ def _draw_border(rng):
 
 
 def _draw_groups(rng):
-    return {"cpu1": int(rng.integers(4, 13)), "cpu2": int(rng.integers(3, 9)), "cpu3": int(rng.choice([1, 2])), "accel1": float(rng.choice([0.4, 0.5, 0.8])),
-            "accel3": 0.2, "mb1": float(rng.choice([4, 6, 8])), "mb3": float(rng.choice([20, 24, 32])), "link": int(rng.choice([4, 8])), "start": 0.1}
+    v = {"cpu1": int(rng.integers(4, 13)), "cpu2": int(rng.integers(3, 9)), "cpu3": int(rng.choice([1, 2])), "accel1": float(rng.choice([0.4, 0.5, 0.8])),
+         "accel3": 0.2, "mb1": float(rng.choice([4, 6, 8])), "mb3": float(rng.choice([20, 24, 32])), "link": int(rng.choice([4, 8])), "start": 0.1}
+    return v | {"away1": f"{_away(v, 1):g}", "away3": f"{_away(v, 3):g}"}
 
 
 def _away(v, k):
@@ -45,7 +46,7 @@ QUESTIONS = [
         "{cpu2} ms. Group 3: {cpu3} ms on the CPU, or {accel3} ms with {mb3} MB of copies. The link moves {link} GB/s, and each start on the accelerator costs {start} ms. "
         "How many milliseconds do all three take with the best decisions?",
         _draw_groups, _best,
-        "Going costs compute + {start} ms + copies, for each group by itself. The cheaper way for groups 1 and 3, and {cpu2} ms for group 2, make {answer} ms.",
+        "Going costs compute, start and copies. Group 1: {accel1} + {start} + {mb1}/{link} = {away1} ms against {cpu1} ms. Group 3: {accel3} + {start} + {mb3}/{link} = {away3} ms against {cpu3} ms. The cheaper way of both, and {cpu2} ms for group 2, make {answer} ms.",
         unit="ms", rtol=0.01,
         traps=((lambda v: _away(v, 1) + v["cpu2"] + _away(v, 3), "Group 3 is not worth the trip: compare its cost of going with its time on the CPU."),
                (lambda v: v["cpu1"] + v["cpu2"] + v["cpu3"], "That is everything on the CPU."),
@@ -54,7 +55,7 @@ QUESTIONS = [
         "29.amdahl_borders", 2, "A network takes {total} ms on the CPU. {pct} % of that time is in operators that the accelerator runs {times} times as fast. {borders} borders are crossed, each costs {ms} ms. "
         "What is the speed-up of the whole network?",
         _draw_amdahl, _speedup,
-        "{total} ms are divided by the unsupported part, plus the supported part over {times}, plus {borders} · {ms} ms of borders: {answer}.",
+        "What stays on the CPU, what goes to the accelerator, and the borders: {total} · (1 − {pct} %) + {total} · {pct} % / {times} + {borders} · {ms} ms. {total} ms over that is {answer}.",
         rtol=0.01,
         traps=((lambda v: _speedup(v, False), "The borders cost something too."), (lambda v: v["times"], "That holds for the supported part alone."),
                (lambda v: 1 / _speedup(v), "That is the share of time that is left. The speed-up is its inverse."))),

@@ -19,7 +19,8 @@ def _draw_offload(rng):
 
 
 def _draw_lengths(rng):
-    return {"outputs": rng.integers(2, 13, 6).tolist(), "batch": 2}
+    outputs = rng.integers(2, 13, 6).tolist()
+    return {"outputs": outputs, "batch": 2, "longest": " + ".join(str(max(pair)) for pair in zip(outputs[::2], outputs[1::2]))}
 
 
 def _static(v):
@@ -65,8 +66,8 @@ QUESTIONS = [
         "30.static_steps", 2, "Six requests wait. In this order they generate {outputs} tokens. A server with {batch} slots uses static batching. How many decode steps does it "
         "need for all of them?",
         _draw_lengths, _static,
-        "Each batch lasts as long as its longest request: {answer} steps in all.",
-        unit="steps", rtol=0, atol=0.01,
+        "Each batch lasts as long as its longest request: {longest} = {answer} steps.",
+        unit="steps",
         traps=((_continuous, "That is continuous batching: free slots are filled at once."),
                (lambda v: sum(v["outputs"]), "That is one request at a time."),
                (lambda v: -(-sum(v["outputs"]) // v["batch"]), "That is the bound without any idle slot. Batches wait for their longest request."))),
@@ -75,7 +76,7 @@ QUESTIONS = [
         "does it need for all of them?",
         _draw_lengths, _continuous,
         "A free slot takes the next request at once. The slot that ends last ends after {answer} steps.",
-        unit="steps", rtol=0, atol=0.01,
+        unit="steps",
         traps=((_static, "That is static batching: each batch waits for its longest request."),
                (lambda v: sum(v["outputs"]), "That is one request at a time."))),
     Choice(
@@ -86,7 +87,7 @@ QUESTIONS = [
          ("INT4 kernels", "Quantised weights came later, and from others.")),
         "PagedAttention (2023) gives a sequence's keys and values blocks that need not be adjacent. Less memory is wasted, so more sequences share a step."),
     Choice(
-        "30.tgi_status", 2, "What is the state of Hugging Face's Text Generation Inference at the end of 2026?",
+        "30.tgi_status", 2, "What is the state of Hugging Face's Text Generation Inference as of November 2026?",
         "Archived, after maintenance mode since December 2025",
         (("The default choice for new deployments", "Its own README recommends vLLM, SGLang, llama.cpp and MLX."),
          ("Renamed to TextGen", "It was never called that. \"TextGen\" usually means oobabooga's text-generation-webui."),

@@ -18,7 +18,11 @@ def _draw_little(rng):
 
 
 def _draw_percentile(rng):
-    return {"p": int(rng.choice([90, 95, 99])), "n": int(rng.choice([10, 50, 100, 200, 1000]))}
+    """Percentiles that leave out about one latency at least: below, the answer is always the last one."""
+    while True:
+        v = {"p": int(rng.choice([90, 95, 99])), "n": int(rng.choice([10, 50, 100, 200, 1000]))}
+        if _left_out(v) > 0.9:
+            return v
 
 
 def _left_out(v) -> float:
@@ -49,9 +53,8 @@ def _draw_choice(rng):
             best = sorted((rates[i] for i in allowed), reverse=True)
             if best[0] > 1.1 * best[1]:
                 break
-    told = "; ".join(f"({k}) batch {b}, {s} stream{'s' * (s > 1)}: {l:.2f} ms" for k, (b, s, l) in enumerate(options, 1))
     slowest = min(allowed, key=lambda i: options[i][2])
-    return {"cap": cap, "options": told, "rates": ", ".join(f"({k}) {r:,.0f}" for k, r in enumerate(rates, 1)),
+    return {"cap": cap, **{f"l{k}": l for k, (_, _, l) in enumerate(options, 1)}, **{f"r{k}": r for k, r in enumerate(rates, 1)},
             "best": max(allowed, key=lambda i: rates[i]) + 1, "uncapped": int(order[0]) + 1, "quickest": slowest + 1}
 
 
@@ -81,12 +84,13 @@ QUESTIONS = [
                 "a whole number, and then one query less is left out."),
                (lambda v: max(v["n"] - 1 - int((1 - v["p"] / 100) * v["n"]), 0), "That is the index in float64. trtexec computes in "
                 "float32."),
-               (lambda v: v["p"] * v["n"] / 100, "That counts from 1, or leaves out too few: the largest index is n − 1."))),
+               (lambda v: math.ceil(v["p"] * v["n"] / 100), "That counts from 1, or leaves out too few: the largest index is n − 1."))),
     Numeric(
-        "31.choose", 2, "You may use any configuration whose latency is at most {cap} ms: {options}. A configuration of batch b on s "
+        "31.choose", 2, "You may use any configuration whose latency is at most {cap} ms: (1) batch 1, 1 stream: {l1:.2f} ms; "
+        "(2) batch 1, 4 streams: {l2:.2f} ms; (3) batch 4, 1 stream: {l3:.2f} ms; (4) batch 4, 2 streams: {l4:.2f} ms. A configuration of batch b on s "
         "streams at l ms does b·s/l images per ms. Which one has the highest throughput under the cap? Answer with its number.",
         _draw_choice, lambda v: v["best"],
-        "Images per second: {rates}. Under the cap of {cap} ms number {answer} is the fastest.",
+        "Images per second: (1) {r1:,.0f}, (2) {r2:,.0f}, (3) {r3:,.0f}, (4) {r4:,.0f}. Under the cap of {cap} ms number {answer} is the fastest.",
         traps=((lambda v: v["uncapped"], "It has the highest throughput of all, but its latency is above the cap."),
                (lambda v: v["quickest"], "It has the lowest latency. The question is throughput, and the cap leaves room."))),
     Choice(

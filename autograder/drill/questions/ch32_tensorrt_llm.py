@@ -15,7 +15,7 @@ def _model(rng):
 
 def _draw_kv(rng):
     dtype, item = (("BF16", 2), ("FP8", 1))[int(rng.integers(2))]
-    return {**_model(rng), "dtype": dtype, "item": item, "tp": int(rng.choice([1, 2, 4, 8, 16]))}
+    return {**_model(rng), "dtype": dtype, "item": item, "tp": int(rng.choice([2, 4, 8, 16]))}
 
 
 def _kv(v, heads=None):
@@ -41,16 +41,16 @@ def _tokens(v):
 QUESTIONS = [
     Numeric(
         "32.kv_bytes_of_a_rank", 1, "{name} has {layers} layers, {heads} query heads and {kv_heads} key/value heads of size {size}. It runs with tensor "
-        "parallelism on {tp} GPU(s), the cache in {dtype}. How many bytes of KV cache does one token take on one GPU?",
+        "parallelism on {tp} GPUs, the cache in {dtype}. How many bytes of KV cache does one token take on one GPU?",
         _draw_kv, _kv,
-        "2 (keys and values) × {layers} layers × max(1, {kv_heads} / {tp}) heads × {size} × {item} byte(s) = {answer} bytes.",
+        "2 (keys and values) × {layers} layers × max(1, {kv_heads} / {tp}) heads × {size} × {item} B = {answer} B.",
         unit="B", traps=(
             (lambda v: _kv(v) / 2, "That is the keys or the values. Both are cached."),
             (lambda v: _kv(v, v["kv_heads"]), "That is the whole token. A GPU holds its share of the KV heads."),
             (lambda v: _kv(v, v["kv_heads"] / v["tp"]), "A head is not cut. With more GPUs than KV heads each GPU holds a copy of one head."),
             (lambda v: _kv(v, v["heads"] / v["tp"]), "Query heads are not cached: the number of KV heads counts."))),
     Numeric(
-        "32.all_reduce_bytes", 2, "{name} ({layers} layers, d_model {d}) runs on {tp} GPUs with tensor parallelism, in BF16. A forward pass has {tokens} token(s). "
+        "32.all_reduce_bytes", 2, "{name} ({layers} layers, d_model {d}) runs on {tp} GPUs with tensor parallelism, in BF16. Tokens in a forward pass: {tokens}. "
         "How many MB (1e6 bytes) does each GPU send, with ring all-reduces?",
         _draw_reduce, _reduce,
         "Two all-reduces a layer, one after attention and one after the MLP, and each sends 2({tp} − 1)/{tp} times {tokens} × {d} values of 2 bytes: "
@@ -63,21 +63,21 @@ QUESTIONS = [
         "32.expected_tokens", 2, "A draft model proposes {gamma} tokens a step, and each is accepted with probability {alpha}, independently. How many tokens does a "
         "verification step yield on average?",
         _draw_speculation, _tokens,
-        "1 + α + α² + … + α^γ = (1 − α^(γ+1)) / (1 − α) = {answer}. The first 1 is the token that the target gives in any case.",
+        "1 + α + α² + … + α^γ = (1 − α^(γ+1)) / (1 − α) with α = {alpha} and γ = {gamma}: {answer}. The first 1 is the token that the target gives in any case.",
         rtol=0.005, traps=(
             (lambda v: v["alpha"] * v["gamma"], "After a rejection all later drafts are lost, and the target adds a token of its own."),
             (lambda v: 1 + v["alpha"] * v["gamma"], "A draft counts only if all before it were accepted as well."),
             (lambda v: _tokens(v) - 1, "That is the accepted drafts. The target adds one token in any case."))),
     Numeric(
         "32.speculative_speedup", 3, "Speculative decoding at batch 1: {gamma} drafts a step, each accepted with probability {alpha}; a draft costs {cost} of a target "
-        "pass. How many times faster is it than decoding without drafts?",
+        "pass. How many times as fast is that as decoding without drafts?",
         _draw_speculation, lambda v: _tokens(v) / (v["gamma"] * v["cost"] + 1),
         "Expected tokens (1 − α^(γ+1)) / (1 − α) over the cost of a step, {gamma} × {cost} + 1 passes: {answer}.",
         rtol=0.005, traps=(
             (_tokens, "The drafts cost something, too: a step takes γ passes of the draft model and one of the target."),
             (lambda v: _tokens(v) / (v["gamma"] * v["cost"]), "The target's own pass belongs to the cost of a step."))),
     Choice(
-        "32.serve_today", 1, "How is a Hugging Face model served with TensorRT-LLM today (August 2026)?", "trtllm-serve or the LLM API; no engine is built",
+        "32.serve_today", 1, "How is a Hugging Face model served with TensorRT-LLM as of August 2026?", "trtllm-serve or the LLM API; no engine is built",
         (("examples/llama/build.py, then run.py", "That is release 0.5 to 0.7, of 2023."),
          ("convert_checkpoint.py, trtllm-build, then run.py", "That came with 0.8, and was removed in mid-2026 with the whole engine backend."),
          ("trtexec --onnx", "trtexec builds TensorRT engines from ONNX. TensorRT-LLM never worked that way.")),

@@ -17,7 +17,7 @@ def _draw_loop(rng):
     a, b = int(rng.integers(1, 61)), int(rng.integers(1, 100))
     while _doublings(a) == _doublings(b):
         b = int(rng.integers(1, 100))
-    return {"a": a, "b": b}
+    return {"a": a, "b": b, "turns": _doublings(a)}
 
 
 def _draw_branches(rng):
@@ -32,9 +32,8 @@ QUESTIONS = [
     Numeric(
         "33.frozen_loop", 1, "`while x < 100: x = x * 2` is traced at x = {a}. What does the trace return at x = {b}?",
         _draw_loop, lambda v: v["b"] * 2 ** _doublings(v["a"]),
-        "At {a} the loop ran until 100 was reached, and that many multiplications are in the trace: it returns {answer}, whatever the "
+        "At {a} the loop ran until 100 was reached. All its turns are in the trace: it returns {b} · 2^{turns} = {answer}, whatever the "
         "condition says now.",
-        rtol=0, atol=0.01,
         traps=((lambda v: v["b"] * 2 ** _doublings(v["b"]), "That is what the function returns. The trace has the loop count of its example."),
                (lambda v: v["a"] * 2 ** _doublings(v["a"]), "That is the example's result. A trace holds operations, not results."),
                (lambda v: 2 * v["b"], "The loop was unrolled: every turn of the example is in the trace."))),
@@ -43,14 +42,14 @@ QUESTIONS = [
         "{limit} at most. How many graphs are there at most?",
         _draw_branches, lambda v: min(2 ** v["k"], v["limit"]),
         "Each branch doubles the paths: 2^{k}. The cache keeps at most {limit}, so the answer is {answer}.",
-        unit="graphs", rtol=0, atol=0.01,
+        unit="graphs",
         traps=((lambda v: 2 * v["k"], "Two outcomes for each branch, but they combine: the paths multiply."),
                (lambda v: 2 ** v["k"], "The paths are right. Look at the limit of the cache."),
                (lambda v: v["k"] + 1, "That would hold if each branch ended the function. These are independent."))),
     Numeric(
         "33.break_even_calls", 2, "Compiling makes the first call {ms} ms longer, and each call after it {us} µs faster. After how many fast calls has it paid?",
         _draw_break_even, lambda v: v["ms"] * 1000 / v["us"],
-        "{ms} ms are {ms}000 µs, and {us} µs come back with each call: {answer} calls. A process that lives for fewer should not compile.",
+        "{ms} · 1,000 µs come back at {us} µs a call: {answer} calls. A process that lives for fewer should not compile.",
         unit="calls", rtol=0.01,
         traps=((lambda v: v["ms"] / v["us"], "Milliseconds were divided by microseconds."),
                (lambda v: v["ms"] * 1e6 / v["us"], "A millisecond has 1,000 microseconds."))),

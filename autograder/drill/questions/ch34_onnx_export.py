@@ -13,7 +13,8 @@ ITEM_BYTES = {"FP32": 4, "FP16": 2, "INT8": 1}
 def _draw_room(rng):
     dtype = str(rng.choice(list(ITEM_BYTES)))
     near = LIMIT / ITEM_BYTES[dtype] / 1e6  # millions of parameters that just fit
-    return {"millions": int(near * rng.uniform(0.6, 1.5)), "dtype": dtype, "item": ITEM_BYTES[dtype]}
+    v = {"millions": int(near * rng.uniform(0.6, 1.5)), "dtype": dtype, "item": ITEM_BYTES[dtype]}
+    return v | {"room": f"{_room(v):,}"}
 
 
 def _room(v, limit=LIMIT):
@@ -40,8 +41,16 @@ def _draw_reshape(rng):
 
 
 def _draw_tolerance(rng):
-    return {"ref": float(rng.choice([-250.0, -12.0, 0.0, 0.5, 4.0, 80.0])), "rtol": float(rng.choice([1e-4, 1e-3, 1e-2])),
-            "atol": float(rng.choice([1e-6, 1e-5, 1e-3]))}
+    """Tolerances whose sum is a short decimal."""
+    while True:
+        v = {"ref": float(rng.choice([-250.0, -12.0, 0.0, 0.5, 4.0, 80.0])), "rtol": float(rng.choice([1e-4, 1e-3, 1e-2])),
+             "atol": float(rng.choice([1e-6, 1e-5, 1e-3]))}
+        if abs(float(f"{_largest(v):.6g}") - _largest(v)) < 1e-12:
+            return v
+
+
+def _largest(v):
+    return v["atol"] + v["rtol"] * abs(v["ref"])
 
 
 QUESTIONS = [
@@ -50,7 +59,7 @@ QUESTIONS = [
         "A model has {millions} million parameters in {dtype}. Count the weights only. How many bytes are left below the limit of one protobuf "
         "message, 2^31 - 1 bytes? (Negative: it does not fit into one file without external data.)",
         _draw_room, _room,
-        "{millions} million · {item} bytes against 2,147,483,647: {answer} bytes are left.",
+        "2,147,483,647 B less {millions} million · {item} B: {room} B are left.",
         unit="B",
         traps=((lambda v: _room(v, 2**31), "The limit is one byte below 2 GiB: 2,147,483,647."),
                (lambda v: _room(v, 2 * 10**9), "2 GiB are 2^31 bytes, not 2e9."),
@@ -76,9 +85,8 @@ QUESTIONS = [
         "34.largest_passing", 2,
         "The reference output is {ref}, rtol {rtol}, atol {atol}. An element passes if |got - ref| is at most atol + rtol·|ref|. What is the largest "
         "deviation that passes?",
-        _draw_tolerance, lambda v: v["atol"] + v["rtol"] * abs(v["ref"]),
+        _draw_tolerance, _largest,
         "{atol} + {rtol} · |{ref}| = {answer}.",
-        rtol=1e-9,
         traps=((lambda v: max(v["atol"], v["rtol"] * abs(v["ref"])), "The two add up."),
                (lambda v: v["rtol"] * abs(v["ref"]), "atol is added: without it nothing near zero would pass."),
                (lambda v: v["atol"] + v["rtol"] * v["ref"], "The magnitude of the reference counts, not its sign."))),

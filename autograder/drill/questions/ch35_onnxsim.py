@@ -47,7 +47,7 @@ def _draw_fold(rng):
     dims = [int(rng.choice([1, 8, 64, 256, 1024])) for _ in range(int(rng.integers(2, 4)))]
     dtype = str(rng.choice(list(_DTYPES)))
     return {"dims": "×".join(map(str, dims)), "dtype": dtype, "item": _DTYPES[dtype], "n": math.prod(dims),
-            "read": 8 * len(dims)}
+            "read": 8 * len(dims), "total": f"{math.prod(dims) * _DTYPES[dtype]:,}"}
 
 
 def _draw_perms(rng):
@@ -66,8 +66,8 @@ QUESTIONS = [
         traps=((lambda v: v["w"] * _outside(v), "eps is inside the root."),
                (lambda v: v["w"] * v["gamma"] / (v["var"] + v["eps"]), "The root is missing."))),
     Numeric(
-        "35.fold_bias", 2, "Bias {b}, gamma = {gamma}, beta = {beta}, running mean {mean}, variance {var}, eps = {eps}. What "
-        "is the bias after folding?",
+        "35.fold_bias", 2, "A convolution's bias is {b}. The batch norm after it has gamma = {gamma}, beta = {beta}, running mean {mean}, "
+        "variance {var} and eps = {eps}. What is the bias after folding?",
         _draw_bias, _bias,
         "b' = (b − mean) · gamma / sqrt(var + eps) + beta = ({b} − {mean}) · {gamma} / sqrt({var} + {eps}) + {beta} = "
         "{answer}.", rtol=1e-4, atol=1e-4,
@@ -76,7 +76,7 @@ QUESTIONS = [
         "35.blow_up", 2, "ConstantOfShape makes a {dtype} tensor of {dims}. It is folded into an initializer. How many bytes "
         "of tensor data does the file gain? (Leave out that the {read} bytes of the shape go.)",
         _draw_fold, lambda v: v["n"] * v["item"],
-        "{n} elements of {item} bytes: {answer} bytes.", unit="B",
+        "Elements: {n:,}. Times {item} B: {total} B.", unit="B",
         traps=((lambda v: v["n"], "That is the number of elements."),
                (lambda v: v["n"] * 4, "That would be float32."))),
     Numeric(
@@ -96,8 +96,8 @@ QUESTIONS = [
         "35.skip_connection", 2, "The output of a Conv goes to a BatchNormalization and to a skip connection. What does a safe "
         "simplifier do?", "It leaves both nodes as they are",
         (("It folds the BN and keeps no copy", "Then the skip connection would get normalised values."),
-         ("It folds the BN into the next Conv", "Relu or padding stand in between as a rule, and the next Conv may have other "
-          "readers too."),
+         ("It folds the BN into the next Conv", "Relu or padding stand in between as a rule, and the output of the BN may have "
+          "other readers too."),
          ("It folds, if the model is FP16", "The type does not matter. The second reader does.")),
         "Folding changes what the Conv puts out. That is allowed only if the BN is its single reader."),
     Choice(

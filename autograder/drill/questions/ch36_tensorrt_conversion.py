@@ -30,7 +30,7 @@ def _draw_half(rng):
     x = 2.0**k * (1 + f)
     with np.errstate(over="ignore"):
         stored = float(np.float16(x))
-    return {"f": f"{1 + f:g}", "k": k, "x": x, "stored": stored}
+    return {"weight": f"{x:g}" if k == 0 else f"{1 + f:g} · 2^{k}" if f else f"2^{k}", "x": x, "stored": stored}
 
 
 def _code(v) -> int:
@@ -77,10 +77,10 @@ QUESTIONS = [
                (lambda v: v["weights"] + v["contexts"] * v["per_sample"], "Memory is reserved for the profile's max, not for one "
                 "sample."))),
     Numeric(
-        "36.half", 2, "A weight is 2^({k}) · {f}. What does FP16 make of it? Answer with a number: 1 = zero, 2 = a subnormal number, "
+        "36.half", 2, "A weight is {weight}. What does FP16 make of it? Answer with a number: 1 = zero, 2 = a subnormal number, "
         "3 = a normal number, 4 = infinity.",
         _draw_half_told, _code,
-        "It lies {why}. The stored value is {stored}."),
+        "It lies {why}."),
     Numeric(
         "36.profile", 3, "Two optimization profiles admit batches 1 to 64. Profile 0 has opt = {a}, profile 1 has opt = {b}. A batch "
         "of {n} comes in. Which profile is likely to be faster: the one whose opt is nearest as a factor? Answer with its index.",

@@ -75,13 +75,13 @@ QUESTIONS = [
     Numeric(
         "37.bits_per_weight", 2,
         "{sparsity} % of the weights are pruned, the rest shares {k} values, and each stored weight has a gap of {gap} bits. Without "
-        "padding and Huffman: how many bits does each *original* weight take?",
+        "padding and Huffman: how many bits does each weight take on average, the pruned ones counted too?",
         _draw_density, _bits,
-        "density · (value bits + gap bits), with log2({k}) bits for a value: {answer} bits.",
+        "The share that is left, times the bits of a value and of a gap: (1 − {sparsity} %) · (log2({k}) + {gap}) = {answer} bits.",
         unit="bit", rtol=0.001,
-        traps=((lambda v: _bits(v, density=1.0), "Those are the bits of a *stored* weight. The pruned ones take none."),
+        traps=((lambda v: _bits(v, density=1.0), "Those are the bits of a weight that is stored. The pruned ones take none."),
                (lambda v: _bits(v, index=False), "The gaps are missing: a decoder has to know where the values stand."),
-               (lambda v: _bits(v, density=v["sparsity"] / 100), "Stored are the weights that were *not* pruned."),
+               (lambda v: _bits(v, density=v["sparsity"] / 100), "Stored are the weights that were not pruned."),
                (lambda v: (1 - v["sparsity"] / 100) * (v["k"] + v["gap"]), "k values need log2(k) bits of index."),
                (lambda v: 32 / _bits(v), "That is the ratio to FP32."))),
     Numeric(
@@ -89,7 +89,7 @@ QUESTIONS = [
         "The weights {w} are replaced by alpha · sign, with the best alpha. Which share of ‖w‖² is left as squared error?",
         _draw_vector, _binary_error,
         "alpha is the mean of |w|, and the share is 1 − (Σ|w|)² / (n Σw²) = {answer}.",
-        rtol=0.001, atol=1e-6,
+        rtol=0.001,
         traps=((lambda v: sum(v["size"]) / 4, "That is alpha. Asked is the error that it leaves."),
                (lambda v: _binary_error_with(v, max(v["size"])), "alpha is the mean of |w|, not its maximum."),
                (lambda v: math.sqrt(_binary_error(v)), "That is the ratio of the norms. The squared error was asked."),
@@ -106,7 +106,7 @@ QUESTIONS = [
         "as large as before",
         (("a few per cent of it, since only the adapters are stored", "The adapters alone are small, but they mean nothing without the frozen weights."),
          ("half of it", "Nothing was removed. W0 + B·A has the shape of W0."),
-         ("smaller, because the merged matrices have rank 16", "The *update* has rank 16. W0 plus the update has full rank in general.")),
+         ("smaller, because the merged matrices have rank 16", "The update has rank 16. W0 plus the update has full rank in general.")),
         "LoRA saves gradients and optimizer states in training. W0 + (alpha / r) B·A is a full matrix."),
     Choice(
         "37.trits", 2, "Weights of −1, 0 and 1 are packed into whole bytes, each byte decodable on its own. How many fit into one byte?",

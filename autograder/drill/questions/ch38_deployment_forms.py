@@ -20,12 +20,12 @@ def _draw_million(rng):
 
 def _draw_cascade(rng):
     big = int(rng.integers(10, 60))
-    return {"small": int(rng.integers(1, big // 2)), "big": big, "share": int(rng.integers(1, 19)) * 5}
+    return {"small": int(rng.integers(2, big // 2)), "big": big, "share": int(rng.integers(1, 19)) * 5}
 
 
 def _draw_sensor(rng):
     width, height = ((1280, 720), (1920, 1080), (3840, 2160))[int(rng.integers(3))]
-    return {"n": int(rng.integers(1, 9)), "w": width, "h": height, "item": int(rng.choice([1, 2, 3])),
+    return {"n": int(rng.integers(2, 9)), "w": width, "h": height, "item": int(rng.choice([1, 2, 3])),
             "fps": int(rng.choice([10, 15, 25, 30])), "up": int(rng.choice([10, 20, 50, 100]))}
 
 
@@ -64,8 +64,8 @@ QUESTIONS = [
                 "The escalated requests ran the small model too."),
                (lambda v: v["share"] / 100 * v["big"], "The small model is not free."))),
     Numeric(
-        "38.sensors", 3, "{n} cameras of {w} × {h} pixels, {item} bytes a pixel, {fps} frames/s, uncompressed. The uplink carries {up} "
-        "Mb/s. How many times more than that do the sensors make?",
+        "38.sensors", 3, "{n} cameras of {w} × {h} pixels, {item} B a pixel, {fps} frames/s, uncompressed. The uplink carries {up} "
+        "Mb/s. How many times that rate do the sensors make?",
         _draw_sensor, lambda v: _sensor_bits(v) / (v["up"] * 1e6),
         "{n} · {w} · {h} · {item} · {fps} · 8 bit/s over {up} · 10^6 bit/s = {answer}.", rtol=0.01,
         traps=((lambda v: _sensor_bits(v) / 8 / (v["up"] * 1e6), "Bytes over bits: the factor 8 is missing."),

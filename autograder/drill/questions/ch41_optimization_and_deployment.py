@@ -34,7 +34,7 @@ def _draw_flips(rng):
 QUESTIONS = [
     Numeric(
         "41.amdahl_overall", 1,
-        "The network takes {share} % of a pipeline's time. A new engine makes it {factor} times faster. How many times faster is the whole pipeline?",
+        "The network takes {share} % of a pipeline's time. A new engine makes it {factor} times as fast. How many times as fast is the whole pipeline?",
         _draw_amdahl, lambda v: amdahl(v["share"] / 100, v["factor"]),
         "1 / (1 − s + s/f) with s = {share} % and f = {factor}: {answer} times.",
         unit="times", rtol=0.01,
@@ -62,7 +62,7 @@ QUESTIONS = [
                (lambda v: usd_per_million(v["usd"], v["rate"], v["busy"] / 100) * 60, "An hour has 3,600 seconds."))),
     Numeric(
         "41.mcnemar_exact", 3,
-        "A candidate and the model in service see the same {n} samples. {lost} are lost (only the old one has them right) and {gained} are gained. "
+        "A candidate and the model in service see the same {n} samples. Lost (only the old one has them right): {lost}; gained: {gained}. "
         "What is the exact two-sided McNemar p-value?",
         _draw_flips, lambda v: mcnemar_p(v["lost"], v["gained"]),
         "2 · P(X ≤ the smaller count) for {lost} + {gained} throws of a fair coin: {answer}. The other samples do not matter.",

@@ -8,8 +8,11 @@ from ..question import Choice, Numeric, Open
 
 
 def _draw_capacity(rng):
-    return {"experts": int(rng.choice([8, 16, 64])), "k": int(rng.choice([1, 2, 4])),
-            "tokens": int(rng.choice([500, 1000, 2000, 3000, 4096])), "cf": float(rng.choice([1.0, 1.25, 1.5, 2.0]))}
+    while True:
+        v = {"experts": int(rng.choice([8, 16, 64])), "k": int(rng.choice([1, 2, 4])),
+             "tokens": int(rng.choice([500, 1000, 2000, 3000, 4096])), "cf": float(rng.choice([1.0, 1.25, 1.5, 2.0]))}
+        if v["k"] > 1 or v["cf"] > 1:
+            return v
 
 
 def _places(v, k=None, rounding=math.ceil):
@@ -51,7 +54,7 @@ QUESTIONS = [
     Numeric(
         "42.capacity", 1,
         "A layer has {experts} experts with k = {k} and a capacity factor of {cf}. A batch has {tokens} tokens. How many "
-        "assignments can one expert take?",
+        "assignments can one expert take, rounded up?",
         _draw_capacity, _places,
         "There are {tokens} × {k} assignments. The even share of one of {experts} experts, times {cf}, rounded up: {answer}.",
         traps=((lambda v: _places(v, rounding=math.floor), "The places are rounded up."),
@@ -60,11 +63,11 @@ QUESTIONS = [
     Numeric(
         "42.active_share", 2,
         "A decoder of {layers} layers has width {d}, full attention (four {d} × {d} matrices a layer), and {experts} SwiGLU "
-        "experts of inner width {ff} a layer, of which {k} run for a token. Which share of these parameters is active, in "
+        "experts of inner width {ff} a layer; a token uses k = {k} of them. Which share of these parameters is active, in "
         "percent? Leave out router, norms and embeddings.",
         _draw_layer, _share,
-        "A layer has 4·d² outside the experts and 3·d·{ff} in each of them. (4·d² + {k} experts) over (4·d² + {experts} "
-        "experts) is {answer} %. The number of layers cancels.",
+        "A layer has 4·d² outside the experts and 3·d·{ff} in each of them. With d = {d}: (4·d² + {k} · 3·d·{ff}) over "
+        "(4·d² + {experts} · 3·d·{ff}) is {answer} %. The number of layers cancels.",
         unit="%", rtol=0.01,
         traps=((lambda v: 100 * v["k"] / v["experts"], "That is the share of the experts. Attention is always active."),
                (lambda v: _share(v, matrices=2), "A SwiGLU expert has three matrices."),
@@ -82,7 +85,7 @@ QUESTIONS = [
                (lambda v: v["experts"] - _touched(v), "Those are the experts that nobody needs."))),
     Numeric(
         "42.all_to_all", 3,
-        "{tokens} tokens of width {d} in BF16 go to k = {k} experts each, spread evenly over {ranks} GPUs, and come back. How "
+        "{tokens} tokens of width {d} in BF16 go to their experts (k = {k} for each token), spread evenly over {ranks} GPUs, and come back. How "
         "many MB (1e6 bytes) cross between GPUs for one layer, all GPUs together?",
         _draw_exchange, _exchange,
         "{tokens} × {k} vectors of {d} × 2 bytes. A share of ({ranks} − 1)/{ranks} leaves its GPU, and the way is made twice: "

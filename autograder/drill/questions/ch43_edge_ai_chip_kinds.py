@@ -13,7 +13,8 @@ def _draw_peak(rng):
 
 def _draw_cycles(rng):
     side = int(rng.choice([16, 32, 64, 128]))
-    return {"m": int(rng.choice([1, 10, 49, 100, 196, 784])), "k": int(rng.choice([64, 144, 256, 576, 1024])), "n": int(rng.choice([16, 64, 100, 256])), "rows": side, "cols": side}
+    v = {"m": int(rng.choice([1, 10, 49, 100, 196, 784])), "k": int(rng.choice([64, 144, 256, 576, 1024])), "n": int(rng.choice([16, 64, 100, 256])), "rows": side, "cols": side}
+    return v | {"tiles": _tiles(v)}
 
 
 def _tiles(v):
@@ -39,7 +40,7 @@ QUESTIONS = [
         traps=((lambda v: v["rows"] * v["cols"] * v["ghz"] / 1000, "A multiply-accumulate is two operations."), (lambda v: v["rows"] * v["cols"] * 2 * v["ghz"], "These are GOPS."))),
     Numeric(
         "43.cycles", 2, "A weight-stationary array of {rows} × {cols} cells multiplies ({m}, {k}) by ({k}, {n}). Every pass loads its weights in {rows} cycles and then takes m + rows + cols − 2. Passes run one after the other. How many cycles in all?",
-        _draw_cycles, _cycles, "Tiles: {k} over {rows} times {n} over {cols}, each rounded up. Times a pass: {answer} cycles.",
+        _draw_cycles, _cycles, "Passes: ⌈{k}/{rows}⌉ · ⌈{n}/{cols}⌉ = {tiles}. Times {rows} + {m} + {rows} + {cols} − 2 cycles: {answer}.",
         traps=((lambda v: _tiles(v) * (v["rows"] + v["cols"] + v["m"] - 2), "The weights have to be loaded in each pass."), (lambda v: 2 * v["rows"] + v["cols"] + v["m"] - 2, "That is one pass. How many tiles are there?"),
                (lambda v: _tiles(v) * v["m"], "Loading, filling and draining are missing."))),
     Numeric(
@@ -60,7 +61,7 @@ QUESTIONS = [
         "43.which_is_edge", 1, "Which of these is made for the edge?",
         "Edge TPU",
         (("TPU v4", "A data-centre chip."), ("Ascend 910", "A training chip of up to 350 W; the small one is the 310."), ("Bow IPU", "A data-centre chip by Graphcore.")),
-        "The Edge TPU makes 4 TOPS of INT8 at about 2 W. Its name is all that it shares with the data-centre TPUs' software."),
+        "The Edge TPU makes 4 TOPS of INT8 at about 2 W. It shares its name with the data-centre TPUs, but not their software."),
     Choice(
         "43.bigger_array", 2, "MobileNetV2 at batch 1 takes 4.0 million cycles on a 64 × 64 array and 7.9 million on a 256 × 256 one, which has 16 times the cells. Why?",
         "Every depthwise channel is a pass, and a pass takes longer on a larger array",

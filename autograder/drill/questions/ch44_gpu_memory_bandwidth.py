@@ -101,7 +101,7 @@ QUESTIONS = [
         "44.batching", 3, "Doubling the batch in LLM decoding nearly doubles the tokens/s. Until when?",
         "Until reading the caches or the arithmetic takes as long as reading the weights",
         (("Until the PCIe bus is full", "Weights and cache lie in the GPU's memory. Tokens are a few bytes."),
-         ("Until the weights no longer fit the cache", "They never did: 15 GB against some 50 MB of L2."),
+         ("Until the weights no longer fit the cache", "They never did: the weights are gigabytes, an L2 cache some tens of megabytes."),
          ("Always", "Each sequence brings its own cache and its own arithmetic. Only the weights are shared.")),
         "The weights are read once for the batch. Cache and arithmetic grow with it, and in the end one of them decides."),
     Open(

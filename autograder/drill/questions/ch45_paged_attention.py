@@ -39,7 +39,8 @@ def _held(v):
 def _draw_sharing(rng):
     block = int(rng.choice([8, 16, 32]))
     prompt = int(rng.integers(2, 9)) * block + int(rng.integers(1, block))
-    return {"p": prompt, "n": int(rng.integers(2, 7)), "o": int(rng.integers(3, 20)) * 10 + 1, "b": block}
+    v = {"p": prompt, "n": int(rng.integers(2, 7)), "o": int(rng.integers(3, 20)) * 10 + 1, "b": block}
+    return v | {"full": prompt // block, "each": ceil((prompt + v["o"]) / block)}
 
 
 def _shared_blocks(v):
@@ -59,9 +60,9 @@ QUESTIONS = [
             (lambda v: _kv_bytes(v) / v["layers"], "That is one layer. Each layer has a cache of its own."))),
     Numeric(
         "45.capacity", 2, "A GPU has {gpu} GB, of which 90 % may be used. The weights take {weights} GB, and the rest is one paged KV cache "
-        "({kv} bytes a token, blocks of {block} tokens). Each sequence has {tokens} tokens. About how many sequences fit at once?",
+        "({kv:,} bytes a token, blocks of {block} tokens). Each sequence has {tokens} tokens. About how many sequences fit at once?",
         _draw_capacity, lambda v: floor(floor(_pool_bytes(v) / v["kv"] / v["block"]) / (_held(v) / v["block"])),
-        "0.9 × {gpu} GB − {weights} GB is the pool. A sequence holds ceil({tokens} / {block}) blocks of {block} × {kv} bytes. The pool holds {answer} of them.",
+        "0.9 × {gpu} GB − {weights} GB is the pool. A sequence holds ceil({tokens} / {block}) blocks of {block} × {kv:,} bytes. The pool holds {answer} of them.",
         rtol=0.02, atol=1, traps=(
             (lambda v: 0.9 * v["gpu"] * 1e9 / v["kv"] / _held(v), "The weights stay in memory too. Subtract them first."),
             (lambda v: (v["gpu"] - v["weights"]) * 1e9 / v["kv"] / _held(v), "Only 90 % of the memory may be used."),
@@ -71,7 +72,7 @@ QUESTIONS = [
         "45.shared_blocks", 2, "A prompt of {p} tokens is sampled {n} times in parallel. Every sample has written {o} tokens. Blocks hold {b} tokens, and "
         "what can be shared by copy-on-write is shared. How many physical blocks are in use?",
         _draw_sharing, _shared_blocks,
-        "The prompt's {p} // {b} full blocks exist once. All further blocks, the copied tail included, exist {n} times: {answer} in all.",
+        "The prompt's {p} // {b} = {full} full blocks exist once. A sample has {each} blocks; those beyond the full ones, the copied tail included, exist {n} times: {full} + {n} · ({each} − {full}) = {answer}.",
         traps=((lambda v: v["n"] * ceil((v["p"] + v["o"]) / v["b"]), "That is without sharing: the prompt's full blocks exist once."),
                (lambda v: ceil(v["p"] / v["b"]) + v["n"] * ceil(v["o"] / v["b"]),
                 "The prompt's last block is partly filled, and the samples write to it: each has its own copy. Their tokens begin in that block, not in a new one."),

@@ -13,7 +13,9 @@ def _draw_scores(rng):
 
 
 def _draw_ratio(rng):
-    return {"d": int(rng.choice([64, 128])), "br": int(rng.choice([64, 128, 192, 256]))}
+    """A query tile as tall as the head is wide at least: flatter ones would save nothing."""
+    d = int(rng.choice([64, 128]))
+    return {"d": d, "br": int(rng.choice([br for br in (64, 96, 128, 192, 256) if br >= d]))}
 
 
 def _draw_block(rng):
@@ -52,7 +54,7 @@ QUESTIONS = [
                (lambda v: 4 * v["br"] / v["d"], "Each query tile reads K and V, so 2Nd elements."),
                (lambda v: v["d"] / v["br"], "Upside down: a taller query tile reads K and V less often."))),
     Numeric(
-        "46.block_columns", 2, "The 2022 paper chooses Bc = ceil(M / 4d), with M the SRAM's size in *elements*. What is Bc for "
+        "46.block_columns", 2, "The 2022 paper chooses Bc = ceil(M / 4d), with M the SRAM's size, counted in elements. What is Bc for "
         "{kib} KiB of SRAM, FP16 and d = {d}?",
         _draw_block, lambda v: math.ceil(v["kib"] * 512 / (4 * v["d"])),
         "M = {kib} · 1024 / 2 elements. Four tiles of about d columns share it (Q, K, V and O), so Bc = ceil(M / 4d) = {answer}.",
@@ -63,7 +65,7 @@ QUESTIONS = [
         "46.merge", 3, "Two workers share the keys of one query. The first has o = {o1}, lse = {lse1}; the second o = {o2}, "
         "lse = {lse2}. What is the combined o?",
         _draw_merge, _merged,
-        "Weights are exp({lse1}) and exp({lse2}), divided by their sum. That gives {answer}.",
+        "Weights are exp({lse1}) and exp({lse2}), divided by their sum: ({o1} · exp({lse1}) + {o2} · exp({lse2})) / (exp({lse1}) + exp({lse2})) = {answer}.",
         rtol=1e-3,
         traps=((lambda v: (v["o1"] + v["o2"]) / 2, "The plain mean ignores how much softmax mass each half holds: exp(lse)."),
                (lambda v: v["o1"] + v["o2"] - _merged(v), "The weights are swapped: the larger lse has the larger weight."),

@@ -10,7 +10,8 @@ BYTES = {"FP32": 4, "FP16": 2, "INT8": 1}
 
 
 def _draw_swap(rng):
-    return {"b": int(rng.choice([3, 7, 8, 13, 70])), "dtype": str(rng.choice(list(BYTES))), "link": int(rng.choice([6, 12, 25, 50]))}
+    v = {"b": int(rng.choice([3, 7, 8, 13, 70])), "dtype": str(rng.choice(list(BYTES))), "link": int(rng.choice([6, 12, 25, 50]))}
+    return v | {"item": BYTES[v["dtype"]]}
 
 
 def _swap(v, item_bytes=None):
@@ -18,13 +19,16 @@ def _swap(v, item_bytes=None):
 
 
 def _draw_even(rng):
-    hold = int(rng.choice([1, 2, 4, 5, 8]))
+    hold = int(rng.choice([2, 4, 5, 8]))
     return {"hold": hold, "reload": hold * int(rng.integers(2, 30)), "gap": int(rng.integers(2, 90))}
 
 
 def _draw_trace(rng):
-    trace = rng.choice(list("ABCD"), 8, p=[0.35, 0.3, 0.2, 0.15])
-    return {"trace": " ".join(trace), "k": int(rng.integers(2, 4))}
+    """A trace on which one place less gives other hits."""
+    while True:
+        v = {"trace": " ".join(rng.choice(list("ABCD"), 8, p=[0.35, 0.3, 0.2, 0.15])), "k": int(rng.integers(2, 4))}
+        if _hits(v, capacity=v["k"] - 1) < _hits(v):
+            return v
 
 
 def _hits(v, refresh=True, capacity=0):
@@ -47,7 +51,7 @@ def _draw_share(rng):
 
 
 def _mean_ms(v):
-    return v["ms"] + (100 - v["hit"]) / 100 * 1000 * v["load"]
+    return v["ms"] + (100 - v["hit"]) * 10 * v["load"]
 
 
 QUESTIONS = [
@@ -55,13 +59,13 @@ QUESTIONS = [
         "47.swap_time", 1, "A model of {b} billion parameters in {dtype} lies in host memory. The link to the GPU moves {link} GB/s (1e9 bytes). How long "
         "does it take to bring it in, in seconds?",
         _draw_swap, _swap,
-        "{b}e9 parameters times the bytes of {dtype}, over {link}e9 bytes/s: {answer} s. Nothing has to be copied back: inference changes no weights.",
+        "{b}e9 parameters × {item} B, over {link}e9 B/s: {answer} s. Nothing has to be copied back: inference changes no weights.",
         unit="s", rtol=0.01,
         traps=((lambda v: 2 * _swap(v), "That copies the old model back as well. Its host copy is still there."),
                (lambda v: v["b"] / v["link"], "That is one byte a parameter."),
                (lambda v: 8 * _swap(v), "The link is given in bytes per second, not in bits."))),
     Numeric(
-        "47.break_even", 2, "Holding a model in memory costs {hold} cents an hour of memory. Reloading it, with the work that waits, costs {reload} cents. After "
+        "47.break_even", 2, "Holding a model in memory costs {hold} cents an hour. Reloading it, with the work that waits, costs {reload} cents. After "
         "how many idle hours has holding cost as much as a reload?",
         _draw_even, lambda v: v["reload"] / v["hold"],
         "reload / holding = {reload} / {hold} = {answer} hours. A timeout of this length never pays more than twice the optimum.",
@@ -71,7 +75,7 @@ QUESTIONS = [
     Numeric(
         "47.lru_hits", 2, "Room for {k} models of equal size, least recently used goes first, empty at the start. Requests: {trace}. How many hits?",
         _draw_trace, _hits,
-        "Keep a list of {k} names, the last used at its end, and drop from the front. It gives {answer} hits.",
+        "Keep a list of {k} names, the last used at its end, and drop from the front. Hits: {answer}.",
         traps=((lambda v: _hits(v, refresh=False), "That is first in, first out: a hit has to refresh the order."),
                (lambda v: _hits(v, capacity=v["k"] - 1), "There is room for one more model than that."),
                (lambda v: 8 - _hits(v), "Those are the misses."))),
@@ -80,7 +84,7 @@ QUESTIONS = [
         "without queueing?",
         _draw_share, _mean_ms,
         "Every request takes {ms} ms, and (100 − {hit}) % of them wait another {load} s: {answer} ms. The misses decide the mean.",
-        unit="ms", rtol=1e-5,
+        unit="ms",
         traps=((lambda v: v["ms"] + 1000 * v["load"], "That is the latency of a miss."),
                (lambda v: v["hit"] / 100 * v["ms"] + (100 - v["hit"]) / 100 * 1000 * v["load"], "A miss runs the inference as well, after the load."))),
     Choice(
@@ -100,7 +104,7 @@ QUESTIONS = [
         "Keep one master copy in host memory. Then an eviction is free, and a load is one copy in one direction."),
     Choice(
         "47.whole_module_load", 2, "A file was written with `torch.save(model, path)`. What does `torch.load(path)` do in torch 2.6 or later?",
-        "It raises UnpicklingError, unless weights_only=False is given",
+        "It raises UnpicklingError, unless `weights_only=False` is given",
         (("It returns the model", "It did so before 2.6. `weights_only` is True by default now."),
          ("It returns the state dict", "The file holds a pickled object of your class; torch does not take it apart."),
          ("It warns and returns the model", "Releases 2.4 and 2.5 warned. Now it is refused.")),

@@ -55,8 +55,8 @@ QUESTIONS = [
                (lambda v: 3000 / (v["a"] + v["b"] + v["c"]), "That takes the mean stage. Frames pile up before the slowest one."),
                (lambda v: max(v["a"], v["b"], v["c"]), "That is the time of the slowest stage in ms, not a rate."))),
     Numeric(
-        "48.pipeline_latency", 1, "The same kind of pipeline: stages of {a}, {b} and {c} ms, frames come no faster than the slowest stage takes. "
-        "What is the latency of one frame, in ms?",
+        "48.pipeline_latency", 1, "Video passes three stages of {a}, {b} and {c} ms, each on hardware of its own, working at the same time on "
+        "different frames. Frames come no faster than the slowest stage takes. What is the latency of one frame, in ms?",
         _draw_stages, lambda v: v["a"] + v["b"] + v["c"],
         "{a} + {b} + {c} = {answer} ms. Pipelining raises the frame rate and leaves the latency of a frame as it is.",
         unit="ms", rtol=0.005,

@@ -9,7 +9,7 @@ from ..question import Choice, Numeric, Open
 
 def _draw_windows(rng):
     """Busy for the first `on` ms of each second; windows of half a second that begin with it."""
-    return {"on": int(rng.choice([100, 200, 300, 400, 600, 700, 800])), "window": 500}
+    return {"on": int(rng.choice([100, 150, 200, 250, 300, 350, 400, 600, 700, 800])), "window": 500}
 
 
 def _second_window(v):
@@ -31,7 +31,13 @@ def _mfu(v):
 
 
 def _draw_occupancy(rng):
-    return {"threads": int(rng.choice([64, 96, 128, 192, 256, 512])), "regs": int(rng.choice([32, 40, 64, 80, 96, 128, 168]))}
+    """A kernel of which one block fits at least, with the steps to its occupancy."""
+    while True:
+        v = {"threads": int(rng.choice([64, 96, 128, 192, 256, 512])), "regs": int(rng.choice([32, 40, 64, 80, 96, 128, 168]))}
+        blocks = active_blocks("8.0", v["regs"], 0, v["threads"]).blocks
+        if blocks:
+            warp = -(-32 * v["regs"] // 256) * 256
+            return v | {"warp": f"{warp:,}", "quarter": 16384 // warp, "warps": -(-v["threads"] // 32), "blocks": blocks}
 
 
 def _occupancy(v):
@@ -51,7 +57,7 @@ QUESTIONS = [
     Numeric(
         "49.window_reading", 1,
         "A GPU runs kernels for the first {on} ms of every second and idles for the rest. A monitor averages over windows of {window} ms, "
-        "the first of which begins with the kernels. What does the *first* window of each second read, in percent?",
+        "the first of which begins with the kernels. What does the first window of each second read, in percent?",
         _draw_windows, _first_window,
         "In the first {window} ms kernels run for min({on}, {window}) ms: {answer} %. The next window reads what is left.",
         unit="%", atol=0.5,
@@ -73,8 +79,8 @@ QUESTIONS = [
         "four quarters of the SM. A kernel has {threads} threads a block, {regs} registers a thread and no shared memory. What occupancy "
         "is possible, in percent?",
         _draw_occupancy, _occupancy,
-        "A warp takes {regs} · 32 registers, rounded up to 256. Each quarter holds 16,384 over that, rounded down, warps. Whole blocks "
-        "of {threads} threads, at most 32 of them: {answer} %.",
+        "A warp takes {regs} · 32 registers, rounded up to a multiple of 256: {warp}. Each quarter has registers for 16,384 over that, rounded down, {quarter} warps; the SM "
+        "holds 64 warps and 32 blocks at most. Blocks of {warps} warps that fit: {blocks}. {blocks} · {warps} of 64 warps are {answer} %.",
         unit="%", atol=0.01,
         traps=((lambda v: 100 * min(1, 65536 // (v["regs"] * v["threads"]) * v["threads"] / 2048),
                 "Registers are handed out by the warp, in units of 256, in each quarter of the SM."),

@@ -10,12 +10,14 @@ from ..question import Choice, Numeric, Open
 
 
 def _draw_peak(rng):
-    sms, lanes, ghz = ((56, 64, 1.48), (80, 64, 1.53), (108, 64, 1.41), (82, 128, 1.695), (132, 128, 1.98), (58, 128, 2.04))[rng.integers(6)]
+    sms, lanes, ghz = ((56, 64, 1.48), (80, 64, 1.53), (108, 64, 1.41), (82, 128, 1.695), (132, 128, 1.98), (58, 128, 2.04), (40, 64, 1.59), (36, 64, 1.62))[rng.integers(8)]
     return {"sms": sms, "lanes": lanes, "ghz": ghz}
 
 
 def _draw_blocks(rng):
-    return {"cc": str(rng.choice(["8.0", "9.0"])), "regs": int(rng.choice([32, 40, 48, 64, 72, 96, 128])), "threads": int(rng.choice([64, 96, 128, 192, 256, 320, 384, 512]))}
+    v = {"cc": str(rng.choice(["8.0", "9.0"])), "regs": int(rng.choice([32, 40, 48, 64, 72, 96, 128])), "threads": int(rng.choice([64, 96, 128, 192, 256, 320, 384, 512]))}
+    warp = -(-32 * v["regs"] // 256) * 256
+    return v | {"warp": f"{warp:,}", "quarter": 16384 // warp, "warps": -(-v["threads"] // 32)}
 
 
 def _blocks(v):
@@ -23,13 +25,14 @@ def _blocks(v):
 
 
 def _draw_ridge(rng):
-    peak, bandwidth = ((125, 0.9), (312, 1.56), (312, 2.04), (989, 3.35), (989, 4.8), (2250, 8.0), (121, 0.3))[rng.integers(7)]
+    peak, bandwidth = ((125, 0.9), (312, 1.56), (312, 2.04), (989, 3.35), (989, 4.8), (2250, 8.0), (121, 0.3), (65, 0.32))[rng.integers(8)]
     return {"peak": peak, "bandwidth": bandwidth}
 
 
 def _draw_waves(rng):
     sms = int(rng.choice([40, 80, 108, 132]))
-    return {"sms": sms, "tiles": sms * int(rng.integers(1, 4)) + int(rng.integers(1, sms * 2 // 3))}
+    v = {"sms": sms, "tiles": sms * int(rng.integers(1, 4)) + int(rng.integers(1, sms * 2 // 3))}
+    return v | {"waves": _slots(v) // sms}
 
 
 def _slots(v):
@@ -43,7 +46,7 @@ QUESTIONS = [
         traps=((lambda v: v["sms"] * v["lanes"] * v["ghz"] / 1000, "A fused multiply-add counts two operations."), (lambda v: 2 * v["sms"] * v["lanes"] * v["ghz"], "These are GFLOP/s."), (lambda v: 2 * v["lanes"] * v["ghz"] / 1000, "That is one SM."))),
     Numeric(
         "51.blocks", 3, "Capability {cc}: an SM keeps 64 warps, 32 blocks and 65,536 registers, a quarter of them in each of its four parts. A warp's registers are rounded up to a multiple of 256. A kernel has blocks of {threads} threads with {regs} registers each and no shared memory of its own. How many blocks fit on an SM?",
-        _draw_blocks, _blocks, "Registers for a warp: 32 · {regs}, rounded up to 256. Warps in a quarter, times 4, over the warps of a block, and at most 64 warps and 32 blocks: {answer}.",
+        _draw_blocks, _blocks, "Registers for a warp: 32 · {regs}, rounded up to a multiple of 256: {warp}. A quarter has 16,384, enough for {quarter} warps. Blocks of {warps} warps: the smallest of {quarter} · 4 / {warps} by registers, 64 / {warps} by warps and 32, rounded down: {answer}.",
         traps=((lambda v: 65536 // (v["regs"] * v["threads"]), "Registers are handed out for each warp, in units and by quarters; warps and blocks are limits too."), (lambda v: 64 // math.ceil(v["threads"] / 32), "That counts warps alone. The registers may run out first."),
                (lambda v: active_blocks(v["cc"], v["regs"], 0, v["threads"]).warps, "These are warps."))),
     Numeric(
@@ -52,7 +55,7 @@ QUESTIONS = [
         traps=((lambda v: 2 * v["peak"] / v["bandwidth"], "The sparse peak does not count for a dense model."), (lambda v: v["bandwidth"] / v["peak"], "Upside down: operations for each byte."), (lambda v: v["peak"] / v["bandwidth"] / 2, "For each byte, not for each FP16 value."))),
     Numeric(
         "51.waves", 2, "{tiles} tiles that take equally long run on {sms} SMs, one on an SM at a time. Which share of the slots of all waves has work, in percent?",
-        _draw_waves, lambda v: 100 * v["tiles"] / _slots(v), "Waves are whole: {tiles} tiles over their slots are {answer} %.", unit="%", rtol=0.01,
+        _draw_waves, lambda v: 100 * v["tiles"] / _slots(v), "Waves are whole: {tiles} / {sms}, rounded up, is {waves}. They have {waves} · {sms} slots, and {tiles} tiles fill {answer} %.", unit="%", rtol=0.01,
         traps=((lambda v: 100 * (v["tiles"] % v["sms"]) / v["sms"], "That is the last wave alone."), (lambda v: v["tiles"] / _slots(v), "In percent, please."), (lambda v: 100 * v["tiles"] / (v["tiles"] // v["sms"] * v["sms"]), "More than all of them? Round the number of waves up."))),
     Choice(
         "51.nvlink", 1, "With which GPU did NVLink first appear?", "Pascal's P100, 2016",

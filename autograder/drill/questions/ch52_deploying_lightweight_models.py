@@ -29,7 +29,7 @@ QUESTIONS = [
     Numeric(
         "52.island_overhead", 2, "An NPU can't run {n} small operators, so the network falls back {n} times. Each time {kb} kB go to the host and {kb} kB come "
         "back, at {bw} GB/s. Each copy costs {dispatch} µs to start. How many µs do the copies take?",
-        _draw_islands, _islands, "{n} · (2 · {kb} kB / {bw} GB/s + 2 · {dispatch} µs) = {answer} µs. One kB at 1 GB/s takes 1 µs.", unit="us", rtol=0.01,
+        _draw_islands, _islands, "{n} · (2 · {kb} kB / {bw} GB/s + 2 · {dispatch} µs) = {answer} µs. One kB at 1 GB/s takes 1 µs.", unit="µs", rtol=0.01,
         traps=((lambda v: v["n"] * (v["kb"] / v["bw"] + v["dispatch"]), "The tensor comes back too: two copies a segment."),
                (lambda v: 2 * v["kb"] / v["bw"] + 2 * v["dispatch"], "That is one segment."),
                (lambda v: v["n"] * 2 * v["kb"] / v["bw"], "Each copy has to be started as well."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from utils.compression.sparsity.formats import format_bytes
-from utils.compression.sparsity.two_four import group_compliance
 from utils.cost.roofline.speedup import amdahl
 
 from ..question import Choice, Numeric, Open
@@ -11,29 +9,43 @@ from ..question import Choice, Numeric, Open
 _KINDS = (("FP32", 4), ("FP16", 2), ("INT8", 1))
 
 
+def _format_bytes(*args, **kwargs):
+    from utils.compression.sparsity.formats import format_bytes  # here: it brings torch in
+
+    return format_bytes(*args, **kwargs)
+
+
+def _compliance(sparsity):
+    from utils.compression.sparsity.two_four import group_compliance
+
+    return group_compliance(sparsity)
+
+
 def _draw_csr(rng):
     kind, size = _KINDS[int(rng.integers(3))]
     rows, cols = int(rng.choice([256, 512, 1000, 4096])), int(rng.choice([256, 768, 1024, 4096]))
-    return {"rows": rows, "cols": cols, "nnz": int(rng.integers(2, 40)) * 1000, "kind": kind, "size": size}
+    v = {"rows": rows, "cols": cols, "nnz": int(rng.integers(2, 40)) * 1000, "kind": kind, "size": size}
+    return v | {"total": f"{_csr(v):,}"}
 
 
 def _csr(v, fmt="csr"):
-    return format_bytes((v["rows"], v["cols"]), v["nnz"], fmt=fmt, item_bytes=v["size"])
+    return _format_bytes((v["rows"], v["cols"]), v["nnz"], fmt=fmt, item_bytes=v["size"])
 
 
 def _draw_bitmap(rng):
-    kind, bits = (("FP32", 32), ("FP16", 16), ("INT8", 8), ("INT4", 4))[int(rng.integers(4))]
+    kind, bits = (("FP32", 32), ("FP16", 16), ("INT8", 8), ("INT4", 4), ("FP64", 64), ("FP6", 6), ("INT5", 5), ("INT3", 3))[int(rng.integers(8))]
     return {"kind": kind, "bits": bits}
 
 
 def _draw_two_four(rng):
     kind, size = _KINDS[int(rng.integers(3))]
-    return {"rows": int(rng.choice([512, 1024, 4096, 11008])), "cols": int(rng.choice([1024, 4096, 8192])), "kind": kind,
-            "size": size}
+    v = {"rows": int(rng.choice([512, 1024, 4096, 11008])), "cols": int(rng.choice([1024, 4096, 8192])), "kind": kind,
+         "size": size}
+    return v | {"total": f"{_two_four(v):,}"}
 
 
 def _two_four(v):
-    return format_bytes((v["rows"], v["cols"]), 0, fmt="nm", item_bytes=v["size"])
+    return _format_bytes((v["rows"], v["cols"]), 0, fmt="nm", item_bytes=v["size"])
 
 
 def _draw_group(rng):
@@ -48,10 +60,10 @@ def _draw_share(rng):
 QUESTIONS = [
     Numeric(
         "53.csr_bytes", 1,
-        "A matrix of {rows} × {cols} has {nnz} values that are not zero. It is stored as CSR with {kind} values and 4-byte indices "
+        "A matrix of {rows} × {cols} has {nnz:,} values that are not zero. It is stored as CSR with {kind} values and 4-byte indices "
         "and pointers. How many bytes?",
         _draw_csr, _csr,
-        "{nnz} · ({size} + 4) bytes for values and columns, and ({rows} + 1) · 4 for the pointers: {answer} bytes.",
+        "{nnz:,} · ({size} + 4) bytes for values and columns, and ({rows} + 1) · 4 for the pointers: {total} bytes.",
         unit="B",
         traps=((lambda v: _csr(v) - 4, "One pointer is missing: the last row needs an end as well."),
                (lambda v: v["nnz"] * (v["size"] + 4), "The row pointers are missing."),
@@ -72,7 +84,7 @@ QUESTIONS = [
         "A weight of {rows} × {cols} in {kind} is stored in the 2:4 format: two of four values, and 2 bits of position for each value "
         "that is kept. How many bytes?",
         _draw_two_four, _two_four,
-        "Half of the values at {size} bytes each, and 2 bits for each of them: {answer} bytes.",
+        "{rows} · {cols} / 2 values are kept. Each takes {size} B and 2 bits: {total} B.",
         unit="B",
         traps=((lambda v: v["rows"] * v["cols"] * v["size"] // 2, "The positions are missing."),
                (lambda v: v["rows"] * v["cols"] * v["size"] // 2 + v["rows"] * v["cols"] // 4,
@@ -83,17 +95,17 @@ QUESTIONS = [
         "53.group_chance", 3,
         "{percent} % of a matrix's weights are zero, each independently. What is the chance that a group of four neighbours has at least "
         "two zeros, as 2:4 asks? Give a number between 0 and 1.",
-        _draw_group, lambda v: group_compliance(v["sparsity"]),
+        _draw_group, lambda v: _compliance(v["sparsity"]),
         "Take away the chances of no zero, (1 − s)⁴, and of one zero, 4·s·(1 − s)³, with s = {sparsity}: {answer} is left.",
         atol=1e-4,
         traps=((lambda v: 6 * v["sparsity"] ** 2 * (1 - v["sparsity"]) ** 2, "That is exactly two zeros. Three and four are fine as well."),
-               (lambda v: 1 - group_compliance(v["sparsity"]), "That is the chance that it has fewer than two."),
+               (lambda v: 1 - _compliance(v["sparsity"]), "That is the chance that it has fewer than two."),
                (lambda v: v["sparsity"] ** 2, "That fixes which two are zero. Any two of the four will do, and more."),
                (lambda v: 1 - (1 - v["sparsity"]) ** 4, "That is at least one zero. Two are needed."))),
     Numeric(
         "53.amdahl", 2,
-        "Matrix products that could become 2:4 take {percent} % of a model's latency. On the device they run 1.6 times faster as 2:4. How "
-        "many times faster is the whole model?",
+        "Matrix products that could become 2:4 take {percent} % of a model's latency. As 2:4 they run 1.6 times as fast on the device. How "
+        "many times as fast is the whole model?",
         _draw_share, lambda v: amdahl(v["percent"] / 100, 1.6),
         "1 / (1 − f + f/1.6) with f = {percent} %: {answer}.",
         rtol=0.01,

@@ -37,7 +37,7 @@ def _draw_bias(rng):
         v = {"sx": int(rng.integers(2, 50)) / 1000, "sw": int(rng.integers(2, 50)) / 1000, "b": int(rng.integers(-300, 300)) / 100}
         exact = v["b"] / (v["sx"] * v["sw"])
         if abs(v["b"]) > 0.2 and abs(exact - math.floor(exact) - 0.5) > 0.05:
-            return v
+            return v | {"exact": f"{exact:.2f}"}
 
 
 def _draw_equalize(rng):
@@ -61,26 +61,27 @@ QUESTIONS = [
                (lambda v: v["hi"] / 255, "The range begins at its lower end, not at 0."))),
     Numeric(
         "54.zero_point", 1,
-        "An activation lies in [{lo}, {hi}] and becomes int8 (−128 … 127), asymmetric. Which integer stands for 0?",
+        "An activation lies in [{lo}, {hi}] and becomes int8 (−128 … 127), asymmetric. Which integer stands for 0, rounded to the nearest?",
         _draw_zero, lambda v: round(-128 - v["lo"] / _scale(v)),
         "With the scale s = ({hi} − {lo}) / 255 it is −128 − {lo} / s, rounded: {answer}.",
         traps=((lambda v: round(-v["lo"] / _scale(v)), "That is for uint8. int8 begins at −128."),
                (lambda v: round(-128 + v["lo"] / _scale(v)), "The sign: {lo} has to land on −128, and 0 lies above it."))),
     Numeric(
         "54.effective_bits", 2,
-        "Weights have {bits} bits. Each group of {group} has a scale of {scale} bits and a zero point of {zero} bits. How many bits does "
-        "a weight take?",
+        "Weights have {bits} bits. Each group of {group} also stores {scale} bits for its scale and {zero} bits for its zero point (0 means that it has none). How "
+        "many bits does a weight take on average?",
         _draw_bits, _effective,
         "{bits} + ({scale} + {zero}) / {group} = {answer}. For MXFP4 it is 4 + 8/32 = 4.25, for NVFP4 4 + 8/16 = 4.5.",
+        unit="bit", atol=0.005,
         traps=((lambda v: v["bits"], "The scales are stored too."),
                (lambda v: v["bits"] + v["scale"] + v["zero"], "One scale serves the whole group."),
                (lambda v: v["bits"] + v["scale"] / v["group"] if v["zero"] else -1.0, "The zero points are stored too."))),
     Numeric(
         "54.bias", 2,
         "The scales are s_x = {sx} for the input and s_w = {sw} for the weights. The bias {b} is added to the int32 accumulator. Which "
-        "integer is stored?",
+        "integer is stored, rounded to the nearest?",
         _draw_bias, lambda v: round(v["b"] / (v["sx"] * v["sw"])),
-        "The accumulator counts in units of s_x · s_w = {sx} · {sw}, so {b} becomes {answer}.",
+        "The accumulator counts in units of s_x · s_w = {sx} · {sw}, so {b} becomes {exact}, rounded: {answer}.",
         traps=((lambda v: round(v["b"] / v["sw"]), "That is in units of s_w. A product of input and weight has the unit s_x · s_w."),
                (lambda v: round(v["b"] / v["sx"]), "That is in units of s_x. A product of input and weight has the unit s_x · s_w."),
                (lambda v: round(v["b"] * v["sx"] * v["sw"]), "Divide by the scale to get an integer."))),

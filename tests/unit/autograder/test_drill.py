@@ -1,54 +1,18 @@
-"""Drill questions and the practise widget: numbers read, mistakes named, every kind of question."""
+"""Drill questions and the practise widget: numbers drawn, every kind of question. Numbers that are typed: test_answers."""
 
-import contextlib
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from autograder.drill.question import Choice, Numeric, Open, read_number, told_number
+from autograder.drill.deck import CHOICE, NUMERIC, OPEN, Item
+from autograder.drill.question import Choice, Numeric, Open
 from autograder.drill.widget import Quiz, practise
-
-
-@pytest.mark.parametrize("text, unit, number", [
-    ("63.5", "", 63.5), ("63.5 GB/s", "GB/s", 63.5), ("63.5 GB/s", "B/s", 63.5e9), ("6.35e10 B/s", "GB/s", 63.5),
-    ("2^16", "", 65536), ("2**16", "", 65536), ("1/8", "", 0.125), ("-3", "", -3), ("−3", "", -3), ("1,024", "", 1024),
-    ("0x3F80", "", 0x3F80), ("1 KiB", "B", 1024), (" 5 ", "ms", 5), ("5 s", "ms", 5000), ("12 %", "%", 12),
-])
-def test_numbers_as_people_type_them(text, unit, number):
-    assert read_number(text, unit) == pytest.approx(number)
-
-
-@pytest.mark.parametrize("text, unit", [
-    ("", ""), ("abc", ""), ("1/0", ""), ("5 apples", "ms"), ("5 GB", "GB/s"), ("9" * 200, ""), ("10^400", ""), ("1.2.3", ""),
-    ("--4", ""), ("inf", ""), ("nan", ""),
-])
-def test_what_is_no_number_is_a_sentence(text, unit):
-    with pytest.raises(ValueError, match=r"is not|is another unit"):
-        read_number(text, unit)
-
-
-@given(st.text(max_size=150))
-def test_reading_never_crashes(text):
-    with contextlib.suppress(ValueError):
-        assert isinstance(read_number(text, "B/s"), float)
-
-
-def test_words_in_hexadecimal():
-    assert read_number("3F80", hexadecimal=True) == read_number("0x3f80", hexadecimal=True) == 0x3F80
-    with pytest.raises(ValueError, match="hexadecimal"):
-        read_number("xyz", hexadecimal=True)
-
-
-def test_told_numbers():
-    assert told_number(16777216.0) == "16777216" and told_number(0.1234567) == "0.123457"
-
 
 DOUBLE = Numeric("99.double", 1, "Twice {x}?", lambda rng: {"x": int(rng.integers(3, 9))}, lambda v: 2 * v["x"],
                  "2 · {x} = {answer}.", traps=((lambda v: v["x"] ** 2, "That is the square."),))
 PICK = Choice("99.pick", 2, "Which?", "this", (("that", "No, because."), ("those", "No, since.")), "Yes, for.")
 SAY = Open("99.say", 3, "Why?", ("first", "second"), "So and so.")
+CARDS = [Item(q.id, "26", kind, q.difficulty, q) for q, kind in ((DOUBLE, NUMERIC), (PICK, CHOICE), (SAY, OPEN))]
 
 
 def test_a_drawn_question_accepts_its_answer_and_names_the_trap():
@@ -59,6 +23,19 @@ def test_a_drawn_question_accepts_its_answer_and_names_the_trap():
     assert str(int(x)) in drawn.text
 
 
+def test_a_trap_that_gives_the_right_number_is_no_trap():
+    """Also where only the rounding of floats tells them apart."""
+    same = Numeric("99.same", 1, "{x}?", lambda rng: {"x": 0.1}, lambda v: v["x"] + 0.2, "{answer}",
+                   traps=((lambda v: 0.3, "Three tenths."), (lambda v: v["x"] + 0.2, "The same."), (lambda v: 0.4, "Four.")))
+    assert [message for _, message in same.drawn(1).traps] == ["Four."]
+
+
+def test_whole_floats_and_negative_numbers_read_well():
+    shows = Numeric("99.shows", 1, "{tops} TOPS · {x}?", lambda rng: {"tops": 8.0, "x": -3, "w": "word"}, lambda v: v["tops"] * v["x"],
+                    "{tops} · {x} − {x} = {answer}, {w}.", words={"word": "字"})
+    assert shows.drawn(1).text == "8 TOPS · (−3)?" and shows.drawn(1).explanation == "8 · (−3) − (−3) = -24, 字."
+
+
 def test_options_keep_one_right_answer_in_every_order():
     for seed in range(20):
         options = PICK.options(seed)
@@ -66,32 +43,39 @@ def test_options_keep_one_right_answer_in_every_order():
 
 
 def test_the_quiz_goes_through_all_kinds():
-    quiz = Quiz([DOUBLE, PICK, SAY])
-    drawn = DOUBLE.drawn(quiz.seed)
-    assert not quiz.answer_number(drawn, "nonsense") and "not a number" in quiz.reply.value
-    assert not quiz.answer_number(drawn, str((drawn.answer / 2) ** 2)) and "square" in quiz.reply.value
-    assert quiz.answer_number(drawn, str(drawn.answer)) and "✓ Right." in quiz.reply.value
-    quiz.go(1)
-    assert "1 right so far" in quiz.title.value and len(quiz.body.children) == 3
-    wrong = next(b for b in quiz.body.children if b.description == "that")
+    quiz = Quiz(CARDS)
+    panel = quiz.panel
+    drawn = panel.asked.drawn
+    panel.answer_number("nonsense")
+    assert "not a number" in panel.reply.value and not panel.answered and quiz.round.answered == []
+    panel.answer_number(str((drawn.answer / 2) ** 2))
+    assert "square" in panel.reply.value and quiz.round.right == 0
+    quiz.other_numbers()
+    panel.answer_number(str(panel.asked.drawn.answer))
+    assert "✓ Right." in panel.reply.value and quiz.round.right == 1
+    quiz.go_on()
+    assert "1 right so far" in quiz.title.value and len(panel.body.children) == 3
+    wrong = next(b for b in panel.body.children if b.description == "that")
     wrong.click()
-    assert "No, because." in quiz.reply.value and not quiz.right[1]
-    quiz.go(2)
-    quiz.body.children[1].click()
-    boxes = quiz.body.children[1:]
-    for box in boxes:
+    assert "No, because." in panel.reply.value and quiz.round.right == 1
+    quiz.go_on()
+    panel.body.children[1].click()
+    for box in panel.ticks:
         box.value = True
-    assert "2 of 2 points named" in quiz.reply.value and quiz.right[2]
-    quiz.go(3)
-    assert quiz.at == 0
+    panel.grade()
+    assert "2 of 2 points named" in panel.reply.value and quiz.round.right == 2
+    while quiz.round.current:  # the two that were wrong come back
+        quiz.go_on()
+    quiz.go_on()
+    assert quiz.round.current.item is CARDS[0]
 
 
 def test_other_numbers_are_other_numbers():
-    quiz = Quiz([DOUBLE])
+    quiz = Quiz(CARDS[:1])
     seen = set()
     for _ in range(12):
-        seen.add(quiz.text.value)
-        quiz.redraw()
+        seen.add(quiz.panel.text.value)
+        quiz.other_numbers()
     assert len(seen) > 1
 
 
