@@ -142,10 +142,7 @@ class CodeCard(Card):
     # --- the candidate's editor ---------------------------------------------------------------------
 
     def edit_outside(self) -> None:
-        try:
-            words = editor_command()
-        except ValueError:  # quotes that do not close
-            words = None
+        words = editor_command()
         if words is None:
             self.tell(say(self.language, "No editor was found: set EDITOR, or press t to write here."))
             return
