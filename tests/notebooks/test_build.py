@@ -8,7 +8,7 @@ import pytest
 
 from autograder.chapters import CHAPTERS, ROOT
 from autograder.exercises import chapter_exercises
-from autograder.notebooks import readme, start
+from autograder.notebooks import interview, readme, start
 from autograder.notebooks.build import build_chapter, is_stale
 from autograder.notebooks.master import read_master
 
@@ -67,6 +67,7 @@ def test_the_first_line_says_where_it_comes_from(chapter_number):
 
 def test_the_start_notebook_is_up_to_date():
     assert not start.is_stale(), "run `make notebooks`"
+    assert not interview.is_stale(), "run `make notebooks`"
 
 
 def test_the_readme_lists_the_chapters_and_stays_short():
