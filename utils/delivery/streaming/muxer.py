@@ -1,4 +1,4 @@
-"""A stream muxer: frames of many cameras become batches, and no frame waits for a dead camera.
+"""A stream muxer: frames of many cameras become batches, and no frame waits longer than the timeout for a dead camera.
 
 The rules are those of NVIDIA's nvstreammux: a batch is pushed when it is full, or when its timeout has passed since
 its first frame was collected. One thing is simpler here: frames join in the order in which they arrive, while
