@@ -1,4 +1,4 @@
-"""Drill questions and the practise widget: numbers drawn, every kind of question. Numbers that are typed: test_answers."""
+"""Drill questions and the practise widget: numbers drawn, every kind of question. Numbers that are typed: test_drill_answers."""
 
 import math
 
