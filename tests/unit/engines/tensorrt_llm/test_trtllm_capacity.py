@@ -47,18 +47,18 @@ def test_a_pause_by_hand():
 
 def slow(prompts, limits, actual, blocks, size, policy):
     """Written from the sentences of the documentation, without any helper of the room."""
-    todo, live, done, batches, pauses = list(range(len(prompts))), [], [0] * len(prompts), [], 0
+    waiting, live, done, batches, pauses = list(range(len(prompts))), [], [0] * len(prompts), [], 0
 
     def need(i):
         tokens = prompts[i] + limits[i] if policy == "guaranteed" else prompts[i] + done[i] + 1
         return int(np.ceil(tokens / size))
 
-    while todo or live:
+    while waiting or live:
         while sum(map(need, live)) > blocks:
-            todo.insert(0, live.pop())
+            waiting.insert(0, live.pop())
             pauses += 1
-        while todo and sum(map(need, live)) + need(todo[0]) <= blocks:
-            live.append(todo.pop(0))
+        while waiting and sum(map(need, live)) + need(waiting[0]) <= blocks:
+            live.append(waiting.pop(0))
         batches.append(len(live))
         for i in live:
             done[i] += 1
